@@ -1,0 +1,85 @@
+"""`gam-bench list`: what there is to choose from."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from fnmatch import fnmatch
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gam_bench.data.catalog import AUGMENTATIONS, DATASETS
+from gam_bench.models import catalog as models
+from gam_bench.optim.catalog import BASES, OPTIMIZERS
+from gam_bench.suite.file import suite_names
+from gam_bench.suite.suite import load
+
+
+class Kind(StrEnum):
+    SUITES = "suites"
+    MODELS = "models"
+    DATASETS = "datasets"
+    OPTIMIZERS = "optimizers"
+    AUGMENTATIONS = "augmentations"
+
+
+def command(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    pattern: Annotated[str, typer.Argument(help="Only names like this, with * and ?.")] = "*",
+) -> None:
+    """List suites, models, data sets, optimizers or augmentations.
+
+    Examples: `gam-bench list suites` · `gam-bench list models 'resnet*_cifar'`
+    """
+    rows = [row for row in _ROWS[kind]() if fnmatch(row[0], pattern)]
+    if not rows:
+        print(f"no {kind} like {pattern!r}")
+        raise typer.Exit(1)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table, soft_wrap=False)
+
+
+def _suites() -> list[tuple[str, str]]:
+    rows = []
+    for name in suite_names():
+        suite = load(name)
+        rows.append((name, f"{suite.title} ({len(suite.runs)} runs)"))
+    return rows
+
+
+def _models() -> list[tuple[str, str]]:
+    ours = [(name, entry.description) for name, entry in models.MODELS.items()]
+    return ours + [(name, "timm") for name in models.timm_names()]
+
+
+def _datasets() -> list[tuple[str, str]]:
+    return [
+        (name, f"{d.title}: {d.classes} classes, {d.train_size:,} + {d.test_size:,} images of {d.image_size} pixels")
+        for name, d in DATASETS.items()
+    ]
+
+
+def _optimizers() -> list[tuple[str, str]]:
+    wrappers = [
+        (name, f"{entry.description} [{', '.join(entry.settings.model_fields)}]")
+        for name, entry in OPTIMIZERS.items()
+    ]
+    return wrappers + [(name, base.description) for name, base in BASES.items() if name not in OPTIMIZERS]
+
+
+def _augmentations() -> list[tuple[str, str]]:
+    return [(name, entry.description) for name, entry in AUGMENTATIONS.items()]
+
+
+_ROWS: dict[Kind, Callable[[], list[tuple[str, str]]]] = {
+    Kind.SUITES: _suites,
+    Kind.MODELS: _models,
+    Kind.DATASETS: _datasets,
+    Kind.OPTIMIZERS: _optimizers,
+    Kind.AUGMENTATIONS: _augmentations,
+}

@@ -1,0 +1,30 @@
+"""The arguments and options that several verbs share, and what they mean."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gam_bench.suite.select import parse_only, parse_seeds, select
+from gam_bench.suite.suite import Run, Suite, load
+
+SuiteName = Annotated[
+    str, typer.Argument(metavar="SUITE", help="A suite's name (`gam-bench list suites`), or a path to a .yaml file.")
+]
+Results = Annotated[
+    Path, typer.Option("--results", metavar="DIR", help="The folder that holds the run folders.", show_default=True)
+]
+Seeds = Annotated[str, typer.Option(metavar="0,1|0-9", help="These seeds instead of the suite's.")]
+Only = Annotated[
+    list[str],
+    typer.Option(metavar="KEY=VALUE[,…]", help="Only runs with these settings, e.g. optimizer=sam,gam,model=resnet*."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+RESULTS = Path("results")
+
+
+def planned(name: str, seeds: str = "", only: list[str] | None = None) -> tuple[Suite, list[Run]]:
+    """The suite and the chosen ones of its runs. Raises UserError for anything unknown."""
+    suite = load(name, parse_seeds(seeds))
+    return suite, select(suite.runs, parse_only(only or []))

@@ -1,0 +1,97 @@
+"""`gam-bench run`: compute what is missing of a suite on this machine, then show the table."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gam_bench.cli.options import RESULTS, Only, Results, Seeds, SuiteName, planned
+from gam_bench.cli.progress import progress
+from gam_bench.cli.table import print_tables
+from gam_bench.launch.forecast import passes
+from gam_bench.launch.local import LocalQueue
+from gam_bench.launch.places import places
+from gam_bench.launch.plan import Plan, plan
+from gam_bench.store.folder import RunFolder, State
+from gam_bench.store.scan import standings
+
+
+class Device(StrEnum):
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def command(
+    suite: SuiteName,
+    results: Results = RESULTS,
+    seeds: Seeds = "",
+    only: Only = [],  # noqa: B006
+    device: Annotated[Device, typer.Option(help="Where to compute; auto takes GPUs if there are any.")] = Device.AUTO,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once [default: one a GPU, or one a core].")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option(help="Also runs that failed or diverged before.")] = False,
+    force: Annotated[bool, typer.Option(help="Also finished runs; the old folders go to RESULTS/replaced.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be run.")] = False,
+) -> None:
+    """Run what is missing of a suite on this machine, then print its table.
+
+    Finished runs are skipped, interrupted ones go on after their last finished epoch. The exit code is 1
+    if any run failed.
+
+    Examples: `gam-bench run quickstart` · `gam-bench run ./mine.yaml --seeds 0-4 --only optimizer=sam,gam`
+    """
+    loaded, runs = planned(suite, seeds, only)
+    what = plan(standings(runs, results), retry_failed=retry_failed, force=force)
+    print(f"{loaded.title}\n{what.summary()}", file=sys.stderr)
+    if dry_run:
+        for standing in what.todo:
+            print(standing.run.uid)
+        return
+    where = places(device, workers)
+    for standing in what.todo:
+        if standing.state == State.DONE:
+            kept = standing.folder.set_aside()
+            print(f"the finished {standing.run.uid} was moved to {kept}", file=sys.stderr)
+        standing.folder.begin(standing.run.spec)
+    states: dict[str, State] = {}
+    if what.todo:
+        print(f"{len(what.todo)} to run, {len(where)} at once on {where[0].device}", file=sys.stderr)
+        signal.signal(signal.SIGTERM, _stop)
+        try:
+            with progress(what.todo) as watcher:
+                queue = LocalQueue(results, where, watcher)
+                states = queue.run(what.todo, lambda s: passes(s.run.spec), retry=retry_failed or force)
+        except KeyboardInterrupt:
+            print(f"\nstopped; every finished epoch is kept. To go on: {_again()}", file=sys.stderr)
+            raise typer.Exit(130) from None
+    after = plan(standings(runs, results))
+    print_tables(loaded, after.standings)
+    print(f"\nResults: {results / 'runs'}", file=sys.stderr)
+    _report_failures(after, states, results)
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _again() -> str:
+    return " ".join(["gam-bench", *sys.argv[1:]])
+
+
+def _report_failures(after: Plan, states: dict[str, State], results: Path) -> None:
+    """Name each run that is not done, its last words and where the rest is; exit code 1 if there is one."""
+    bad: Sequence[str] = [s.run.uid for s in after.standings if s.state in (State.FAILED, State.DIVERGED)]
+    bad = [*bad, *(uid for uid, state in states.items() if state == State.STALE and uid not in bad)]
+    for uid in bad:
+        folder = RunFolder.of(results, uid)
+        first = folder.error().strip().partition("\n")[0]
+        print(f"{first or 'its worker died'}: {uid}, see {folder.path}", file=sys.stderr)
+    if bad:
+        print("failed runs are tried again with --retry-failed", file=sys.stderr)
+        raise typer.Exit(1)

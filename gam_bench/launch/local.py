@@ -1,0 +1,134 @@
+"""The local queue: a few persistent workers, so that imports are paid once a worker and not once a run."""
+
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Protocol
+
+from gam_bench.launch.worker import work
+from gam_bench.store.folder import State
+from gam_bench.store.scan import Standing
+
+
+class Watcher(Protocol):
+    """Whoever is told how the queue goes on."""
+
+    def started(self, standing: Standing) -> None: ...
+
+    def epoch(self, uid: str, metrics: dict[str, Any]) -> None: ...
+
+    def ended(self, uid: str, state: State, message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker computes: a torch device and its number of CPU threads."""
+
+    device: str
+    threads: int
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    place: Place
+    standing: Standing | None = None
+
+
+class LocalQueue:
+    """Runs on this machine, longest first, at most one a worker; a run that fails or dies stops no other."""
+
+    def __init__(self, results: Path, places: Sequence[Place], watcher: Watcher):
+        self._results = results
+        self._places = places
+        self._watcher = watcher
+        self._workers: list[_Worker] = []
+
+    def run(
+        self, todo: Sequence[Standing], cost: Callable[[Standing], float], *, retry: bool = False
+    ) -> dict[str, State]:
+        """Launch all of `todo` and wait; the state of each by uid. Ctrl-C stops the workers and goes on up."""
+        waiting = deque(sorted(todo, key=cost, reverse=True))
+        ended: dict[str, State] = {}
+        try:
+            for place in self._places[: len(waiting)]:
+                self._workers.append(self._start(place))
+            while len(ended) < len(todo):
+                ready = wait([w.connection for w in self._workers] + [w.process.sentinel for w in self._workers])
+                for worker in list(self._workers):
+                    if worker.connection in ready or worker.process.sentinel in ready:
+                        self._listen(worker, waiting, ended, retry)
+        finally:
+            self._stop()
+        return ended
+
+    def _start(self, place: Place) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        arguments = (there, str(self._results), place.device, place.threads)
+        process = context.Process(target=work, args=arguments, daemon=True)
+        process.start()
+        there.close()
+        return _Worker(process, here, place)
+
+    def _listen(
+        self, worker: _Worker, waiting: deque[Standing], ended: dict[str, State], retry: bool
+    ) -> None:
+        try:
+            message = worker.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._bury(worker, waiting, ended)
+            return
+        if message[0] == "epoch":
+            self._watcher.epoch(*message[1:])
+            return
+        if message[0] == "end":
+            uid, state, text = message[1:]
+            ended[uid] = state
+            worker.standing = None
+            self._watcher.ended(uid, state, text)
+        if waiting:
+            worker.standing = waiting.popleft()
+            worker.connection.send((worker.standing.run.spec.model_dump_json(), retry))
+            self._watcher.started(worker.standing)
+        else:
+            worker.connection.send(None)
+
+    def _bury(self, worker: _Worker, waiting: deque[Standing], ended: dict[str, State]) -> None:
+        """A worker is gone: its run is reported and left resumable, and another worker takes its place."""
+        worker.process.join(timeout=10)
+        self._workers.remove(worker)
+        if worker.standing is not None:
+            uid = worker.standing.run.uid
+            ended[uid] = State.STALE
+            self._watcher.ended(uid, State.STALE, f"its worker died ({_cause(worker.process.exitcode)})")
+        elif worker.process.exitcode and not self._workers:
+            raise RuntimeError(f"workers cannot start ({_cause(worker.process.exitcode)})")
+        if waiting and worker.standing is not None:
+            self._workers.append(self._start(worker.place))
+
+    def _stop(self) -> None:
+        for worker in self._workers:
+            worker.connection.close()
+            if worker.standing is not None:
+                worker.process.terminate()
+        deadline = time.monotonic() + 10
+        for worker in self._workers:
+            worker.process.join(timeout=max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+        self._workers.clear()
+
+
+def _cause(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"signal {-exit_code}, {signal.Signals(-exit_code).name}"
+    return f"exit code {exit_code}"
+

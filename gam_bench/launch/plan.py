@@ -1,0 +1,39 @@
+"""What is to be launched: a pure decision from where each run stands."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gam_bench.store.folder import State
+from gam_bench.store.scan import Standing
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a suite, sorted into those to launch and those to leave alone."""
+
+    standings: tuple[Standing, ...]
+    todo: tuple[Standing, ...]
+
+    def counts(self) -> dict[State, int]:
+        """How many runs are in each state; states without runs are left out."""
+        counted = Counter(standing.state for standing in self.standings)
+        return {state: counted[state] for state in State if counted[state]}
+
+    def summary(self) -> str:
+        """For example `18 runs: 12 done, 1 failed, 5 missing`."""
+        parts = ", ".join(f"{number} {state}" for state, number in self.counts().items())
+        return f"{len(self.standings)} run{'s' * (len(self.standings) != 1)}: {parts or 'none'}"
+
+
+def plan(standings: Sequence[Standing], *, retry_failed: bool = False, force: bool = False) -> Plan:
+    """Decide what to launch: what is missing or stale, failed runs when asked to, all but running with force.
+
+    Runs that another launcher is at are never launched.
+    """
+    launched = {State.MISSING, State.STALE}
+    if retry_failed or force:
+        launched |= {State.FAILED, State.DIVERGED}
+    if force:
+        launched |= {State.DONE}
+    return Plan(tuple(standings), tuple(s for s in standings if s.state in launched))

@@ -1,0 +1,121 @@
+"""What may stand in a suite file, and reading it with what it extends."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gam_bench.errors import UserError, did_you_mean
+from gam_bench.files import shipped
+from gam_bench.suite import yaml
+from gam_bench.suite.complaint import complaints
+from gam_bench.suite.spec import Scalar
+
+
+class Answer(BaseModel):
+    """A published table that a suite answers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    source: str
+    table: str = ""
+
+
+class Rule(BaseModel):
+    """`where` a run is like this, `set` these settings, which `source` gives. Later rules win."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    where: dict[str, Scalar | list[Scalar]] = {}
+    set: dict[str, Scalar]
+    source: str
+
+
+class SuiteFile(BaseModel):
+    """The keys of a suite file. Each block of `runs` is the product of its lists."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    title: str
+    about: str = ""
+    answers: list[Answer] = []
+    extends: str | None = None
+    sources: dict[str, str] = {}
+    seeds: list[int] = Field(default=[], min_length=1)
+    runs: list[dict[str, Scalar | list[Scalar]]] = Field(default=[], min_length=1)
+    settings: list[Rule] = []
+
+
+@dataclass(frozen=True)
+class PlacedRule:
+    """A rule and where it stands, for messages; `own` when in the file itself, not in one it extends."""
+
+    rule: Rule
+    place: str
+    own: bool = True
+
+
+def suite_names() -> list[str]:
+    """The names of the suites that come with the package."""
+    return sorted(path.stem for path in shipped("suites").glob("*.yaml"))
+
+
+def find(name: str) -> Path:
+    """The file of a shipped suite, or a user's own: a path that ends in .yaml. Raises UserError."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else shipped("suites", f"{name}.yaml")
+    if not path.is_file():
+        hint = did_you_mean(Path(name).stem, suite_names())
+        raise UserError(f"there is no suite file {name}" if "/" in name else f"unknown suite {name!r}{hint}")
+    return path
+
+
+def read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[SuiteFile, list[PlacedRule]]:
+    """The file, completed by what it extends, and all rules, those of the extended file first."""
+    content = yaml.read(path)
+    try:
+        own = SuiteFile.model_validate(content)
+    except ValidationError as error:
+        raise UserError("\n".join(f"{path}, {line}" for line in _with_lines(error, content))) from None
+    lines = [entry.line for entry in content.get("settings", [])]
+    rules = [PlacedRule(rule, f"line {line}") for line, rule in zip(lines, own.settings, strict=True)]
+    if own.extends is not None:
+        if path.resolve() in seen:
+            raise UserError(f"{path} extends itself")
+        base, inherited = read(_extended(path, own.extends), (*seen, path.resolve()))
+        own = own.model_copy(
+            update={
+                "runs": own.runs or base.runs,
+                "seeds": own.seeds or base.seeds,
+                "answers": own.answers or base.answers,
+                "sources": base.sources | own.sources,
+            }
+        )
+        rules = [PlacedRule(r.rule, f"{own.extends}, {r.place}", own=False) for r in inherited] + rules
+    missing = [key for key in ("seeds", "runs") if not getattr(own, key)]
+    if missing:
+        raise UserError(f"{path}: {' and '.join(missing)} must be given")
+    return own, rules
+
+
+def _extended(path: Path, name: str) -> Path:
+    """A file beside the one that extends it, else a shipped suite."""
+    beside = path.parent / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    return beside if beside.is_file() else find(name)
+
+
+def _with_lines(error: ValidationError, content: yaml.Mapping) -> list[str]:
+    """Pydantic's findings, each with its line and, for an unknown key, the nearest known ones."""
+    lines = []
+    for found, (where, complaint) in zip(error.errors(include_url=False), complaints(error), strict=True):
+        node: Any = content
+        line = content.line
+        for step in found["loc"]:
+            if isinstance(node, yaml.Mapping):
+                line = node.lines.get(str(step), node.line)
+                node = node.get(str(step))
+            elif isinstance(node, list) and isinstance(step, int) and step < len(node):
+                node = node[step]
+                line = node.line if isinstance(node, yaml.Mapping) else line
+        if found["type"] == "extra_forbidden":
+            model = {1: SuiteFile, 3: Answer if found["loc"][0] == "answers" else Rule}[len(found["loc"])]
+            complaint += did_you_mean(str(found["loc"][-1]), model.model_fields)
+        lines.append(f"line {line}: {where} {complaint}")
+    return list(dict.fromkeys(lines))

@@ -1,0 +1,164 @@
+"""One run's model, data and optimizer, and what an epoch does with them."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from gam_bench import data, models, optim
+from gam_bench.data.catalog import DATASETS
+from gam_bench.suite.spec import RunSpec
+from gam_bench.train.clock import synchronised
+from gam_bench.train.flatness import IMAGES, Flatness, flatness
+from gam_bench.train.schedule import learning_rate
+
+EVALUATION_BATCH = 1000
+
+
+class Diverged(Exception):
+    """The training loss is no longer a finite number."""
+
+
+class Trainer:
+    """A run in memory. `model` and `optimizer` hold all that a checkpoint must keep."""
+
+    def __init__(self, spec: RunSpec, device: torch.device):
+        self.spec = spec
+        self.device = device
+        entry = DATASETS[spec.dataset]
+        splits = data.load(
+            spec.dataset,
+            validation=spec.validation,
+            label_noise=spec.label_noise,
+            seed=spec.seed,
+            image_size=spec.image_size,
+        )
+        self.train_batches = data.Batches(
+            splits.train,
+            spec.batch_size,
+            spec.augmentation,
+            spec.augmentation_settings,
+            seed=spec.seed,
+            device=device,
+        )
+        held_out = {"test": splits.test, "validation": splits.validation}
+        self.evaluation_batches = {
+            name: data.Batches(split, EVALUATION_BATCH, device=device)
+            for name, split in held_out.items()
+            if split is not None
+        }
+        torch.manual_seed(data.derive(spec.seed, "weights"))
+        self.model = models.create(
+            spec.model,
+            num_classes=entry.classes,
+            in_chans=entry.channels,
+            image_size=spec.image_size or entry.image_size,
+            pretrained=spec.pretrained,
+        ).to(device, memory_format=torch.channels_last)
+        self.optimizer = optim.build(
+            spec.optimizer,
+            self.model,
+            base=spec.base,
+            lr=spec.lr,
+            weight_decay=spec.weight_decay,
+            base_settings=spec.base_settings,
+            settings=spec.optimizer_settings,
+        )
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps an epoch."""
+        return len(self.train_batches)
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.model.parameters())
+
+    def train_epoch(self, epoch: int) -> dict[str, float]:
+        """Train epoch `epoch` (from 1); its mean loss, accuracy (as seen while training), and clock.
+
+        Nothing is read back from the device before the epoch's end. Raises Diverged.
+        """
+        torch.manual_seed(data.derive(self.spec.seed, "dropout", epoch))
+        self.model.train()
+        loss_sum = torch.zeros((), device=self.device)
+        correct = torch.zeros((), device=self.device)
+        images_seen = 0
+        start = synchronised(self.device)
+        for step, (images, labels) in enumerate(self.train_batches.epoch(epoch)):
+            rate = learning_rate(self.spec, epoch - 1, step, self.steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            loss, predictions = self._step(images, labels)
+            loss_sum += loss.detach() * len(labels)
+            correct += (predictions.argmax(1) == labels).sum()
+            images_seen += len(labels)
+        loss_mean = loss_sum.item() / images_seen
+        seconds = synchronised(self.device) - start
+        if not torch.isfinite(torch.tensor(loss_mean)):
+            raise Diverged(f"the training loss of epoch {epoch} is {loss_mean}")
+        return {
+            "lr": rate,
+            "train_loss": loss_mean,
+            "train_accuracy": correct.item() / images_seen,
+            "train_seconds": seconds,
+        }
+
+    def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """One optimizer step; the loss and the predictions at the weights before it."""
+        first: list[Tensor] = []
+
+        def closure() -> Tensor:
+            self.optimizer.zero_grad(set_to_none=True)
+            with self._autocast():
+                predictions = self.model(images)
+                loss = self._loss(predictions, labels)
+            loss.backward()
+            if not first:
+                first.append(predictions.detach())
+            return loss
+
+        loss = self.optimizer.step(closure)
+        return loss, first[0]
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Loss (cross-entropy, without smoothing) and accuracy on each held-out split, and the clock."""
+        self.model.eval()
+        start = synchronised(self.device)
+        found: dict[str, float] = {}
+        for name, batches in self.evaluation_batches.items():
+            loss = torch.zeros((), device=self.device)
+            correct = torch.zeros((), device=self.device)
+            count = 0
+            for images, labels in batches.epoch():
+                with self._autocast():
+                    predictions = self.model(images)
+                loss += cross_entropy(predictions.float(), labels, reduction="sum")
+                correct += (predictions.argmax(1) == labels).sum()
+                count += len(labels)
+            found |= {f"{name}_loss": loss.item() / count, f"{name}_accuracy": correct.item() / count}
+        return found | {"eval_seconds": synchronised(self.device) - start}
+
+    def flatness(self) -> Flatness:
+        """λmax and trace of the training loss on the first 256 training images as drawn in epoch 0, not varied."""
+        images, labels = self.train_batches.sample(IMAGES)
+        generator = torch.Generator().manual_seed(data.derive(self.spec.seed, "flatness"))
+        return flatness(self.model, self._loss, images, labels, generator)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
+        return cross_entropy(predictions, labels, label_smoothing=self.spec.label_smoothing)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.spec.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
