@@ -11,7 +11,7 @@ from rich.table import Table
 
 from gam_bench.data.catalog import AUGMENTATIONS, DATASETS
 from gam_bench.models import catalog as models
-from gam_bench.optim.catalog import BASES, OPTIMIZERS
+from gam_bench.optim.catalog import OPTIMIZERS
 from gam_bench.suite.file import suite_names
 from gam_bench.suite.suite import load
 
@@ -65,11 +65,10 @@ def _datasets() -> list[tuple[str, str]]:
 
 
 def _optimizers() -> list[tuple[str, str]]:
-    wrappers = [
-        (name, f"{entry.description} [{', '.join(entry.settings.model_fields)}]")
+    return [
+        (name, f"{entry.description}{f' [{settings}]' if (settings := ', '.join(entry.settings.model_fields)) else ''}")
         for name, entry in OPTIMIZERS.items()
     ]
-    return wrappers + [(name, base.description) for name, base in BASES.items() if name not in OPTIMIZERS]
 
 
 def _augmentations() -> list[tuple[str, str]]:

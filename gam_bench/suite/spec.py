@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -54,7 +55,7 @@ class RunSpec(BaseModel):
     base_settings: dict[str, Scalar] = {}
     lr: float = Field(gt=0, description="peak learning rate")
     weight_decay: float = Field(0.0, ge=0, description="of the base optimizer, on every parameter")
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
     schedule_every: Literal["epoch", "step"] = "epoch"
     warmup_epochs: float = Field(0.0, ge=0, description="epochs of linear growth from 0")
     min_lr: float = Field(0.0, ge=0, description="learning rate at the end of the schedule")
@@ -97,7 +98,7 @@ class RunSpec(BaseModel):
             spec = cls.model_validate(values)
         except ValidationError as error:
             raise BadSettings(findings + complaints(error)) from None
-        findings += spec._disagreements()
+        findings = findings or spec._disagreements()
         if findings:
             raise BadSettings(findings)
         return spec
@@ -111,6 +112,10 @@ class RunSpec(BaseModel):
         found = []
         if self.optimizer in BASES and self.base != self.optimizer:
             found.append(("base", f"of {self.optimizer!r} is itself, got {self.base!r}"))
+        kind = DATASETS[self.dataset].kind
+        if kind not in AUGMENTATIONS[self.augmentation].kinds:
+            suited = [name for name, entry in AUGMENTATIONS.items() if kind in entry.kinds]
+            found.append(("augmentation", f"{self.augmentation!r} is not for {self.dataset}{did_you_mean('', suited)}"))
         if self.warmup_epochs > self.epochs:
             found.append(("warmup_epochs", f"must be ≤ epochs ({self.epochs}), got {self.warmup_epochs:g}"))
         if self.min_lr > self.lr:
@@ -163,12 +168,18 @@ def _brought(part: str, values: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _unknown_names(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    catalogues = {**COMPONENTS, "dataset": DATASETS, "model": models.names()}
+    catalogues = {**COMPONENTS, "dataset": DATASETS, "model": _model_names()}
     return [
         (part, f"{name!r} is unknown{did_you_mean(name, catalogue)}")
         for part, catalogue in catalogues.items()
         if isinstance(name := values.get(part), str) and name not in catalogue
+        and not (part == "model" and name.partition(".")[0] in catalogue)  # timm's architecture.weights
     ]
+
+
+@cache
+def _model_names() -> frozenset[str]:
+    return frozenset(models.names())
 
 
 def _who_takes(key: str) -> str:

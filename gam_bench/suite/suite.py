@@ -10,12 +10,14 @@ from typing import Any
 from gam_bench.errors import UserError, did_you_mean
 from gam_bench.suite.file import Answer, PlacedRule, SuiteFile, find, read
 from gam_bench.suite.sources import known_sources
-from gam_bench.suite.spec import BadSettings, RunSpec, all_settings
+from gam_bench.suite.spec import OWN_SETTINGS, BadSettings, RunSpec, all_settings
 
 VARIED = "suite"
 """The source of what the suite itself varies: the question it asks, not a setting it took from somewhere."""
 ASSUMED = "assumed"
-"""The source of a setting that nobody published, and of every default."""
+"""The source of a setting that nobody published, a component's own default (its ρ, its momentum) included."""
+DEFAULT = "default"
+"""The source of a run setting that no rule names, and the run does without: no validation split, no warm-up, …"""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,10 @@ def _settings(factors: dict[str, Any], rules: list[PlacedRule], block: str) -> d
 
 def _run(settings: dict[str, _Given]) -> Run:
     spec = RunSpec.resolve({key: given.value for key, given in settings.items()})
-    sources = {key: settings[key].source if key in settings else ASSUMED for key in spec.flat()}
+    sources = {
+        key: settings[key].source if key in settings else DEFAULT if key in OWN_SETTINGS else ASSUMED
+        for key in spec.flat()
+    }
     if "base" not in settings and spec.base == spec.optimizer:
         sources["base"] = VARIED
     return Run(spec, spec.uid, sources)
