@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
-class Settings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
+class Settings(BaseModel):
     """Settings of one optimizer. A run has one optimizer, so its setting names can stay short and flat."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SharpnessSettings(Settings):

@@ -1,0 +1,67 @@
+"""All parameters as one vector, so that a formula about θ can be written, and run, as one."""
+
+import functools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class Flat:
+    """One work buffer over all parameters, and a view of it in the shape and memory order of each.
+
+    float32 at least, so that norms of half-precision gradients do not underflow; complex numbers lie as pairs.
+    Everything passes through the one buffer: copying in or out is a single operation over the list of views,
+    its addresses never change, and it serves as `.grad` of the base optimizer's step.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor]):
+        self.parameters = list(parameters)
+        real = [torch.zeros((), dtype=p.dtype).abs().dtype for p in self.parameters]
+        dtype = functools.reduce(torch.promote_types, real, torch.float32)
+        self.sizes = [p.numel() * (2 if p.is_complex() else 1) for p in self.parameters]
+        self.buffer = torch.zeros(sum(self.sizes), dtype=dtype, device=self.parameters[0].device)
+        self.views = [
+            _shaped(piece, parameter)
+            for piece, parameter in zip(self.buffer.split(self.sizes), self.parameters, strict=True)
+        ]
+
+    def gather(self, tensors: Sequence[Tensor | None]) -> Tensor:
+        """A new vector from tensors shaped as the parameters; None counts as zeros."""
+        self.load(tensors)
+        return self.buffer.clone()
+
+    def load(self, tensors: Sequence[Tensor | None]) -> None:
+        """As `gather`, into the buffer itself."""
+        given = [t for t in tensors if t is not None]
+        views = self.views
+        if len(given) < len(views):
+            self.buffer.zero_()
+            views = [view for view, t in zip(views, tensors, strict=True) if t is not None]
+        if given:
+            torch._foreach_copy_(views, given)
+
+    def set_parameters(self, vector: Tensor, offset: Tensor | None = None) -> None:
+        """Parameters become `vector`, or `vector` + `offset`."""
+        if offset is None:
+            self.buffer.copy_(vector)
+        else:
+            torch.add(vector, offset, out=self.buffer)
+        torch._foreach_copy_(self.parameters, self.views)
+
+    def set_gradients(self, vector: Tensor, which: set[int]) -> None:
+        """`.grad` becomes the parameters' parts of `vector`; None for those not in `which`."""
+        self.buffer.copy_(vector)
+        for i, (parameter, view) in enumerate(zip(self.parameters, self.views, strict=True)):
+            parameter.grad = view.to(parameter.device, parameter.dtype) if i in which else None
+
+    def vector(self, values: Sequence[float]) -> Tensor:
+        """A vector with one value for all of a parameter's numbers."""
+        pieces = [self.buffer.new_full((n,), value) for n, value in zip(self.sizes, values, strict=True)]
+        return torch.cat(pieces)
+
+
+def _shaped(piece: Tensor, parameter: Tensor) -> Tensor:
+    if parameter.is_complex():
+        return torch.view_as_complex(piece.view(*parameter.shape, 2))
+    return piece.as_strided(parameter.shape, torch.empty_like(parameter, device="meta").stride())

@@ -1,0 +1,106 @@
+"""The passes of one step: a batch's gradient at θ and at points around it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gam_bench.optim.flat import Flat
+from gam_bench.optim.replay import Randomness, RunningStatistics
+
+TINY = 1e-12  # ξ in the formulas
+
+
+class Passes:
+    """Evaluates one closure at θ + offset, as often as asked, always the same function of θ.
+
+    A context manager: on leaving, by an exception too, parameters are bit for bit what they were and running
+    statistics are what the first pass made them. Vectors are flat, over all parameters.
+    """
+
+    def __init__(
+        self,
+        closure: Callable[[], Any],
+        flat: Flat,
+        statistics: RunningStatistics,
+        randomness: Randomness | None,
+        context: Callable[[], AbstractContextManager] = nullcontext,
+        last_context: Callable[[], AbstractContextManager] = nullcontext,
+    ):
+        self.value: Any = None  # what the closure returned at θ
+        self.evaluations = 0  # gradients so far
+        self.reached: set[int] = set()  # positions of the parameters that had a gradient in some pass
+        self.flat = flat
+        self._closure = closure
+        self._statistics = statistics
+        self._randomness = randomness
+        self._context = context  # DDP's no_sync, where the workers' gradients are to stay apart
+        self._last_context = last_context
+        self._theta: Tensor | None = None
+        self._runs = 0
+
+    @property
+    def theta(self) -> Tensor:
+        """The parameters at the start of the step."""
+        if self._theta is None:
+            self._theta = self.flat.gather(self.flat.parameters)
+        return self._theta
+
+    def gradient(self, offset: Tensor | None = None) -> Tensor:
+        """The gradient at θ + offset."""
+        with self._context():
+            self.run(offset)
+        return self.take_gradient()
+
+    def take_gradient(self) -> Tensor:
+        """The gradient now in `.grad`, as a new vector."""
+        gradients = [parameter.grad for parameter in self.flat.parameters]
+        self.reached.update(i for i, gradient in enumerate(gradients) if gradient is not None)
+        return self.flat.gather(gradients)
+
+    def last_gradient(self, offset: Tensor | None = None) -> None:
+        """The gradient at θ + offset, left in `.grad` for the base optimizer."""
+        with self._last_context():
+            self.run(offset)
+
+    def run(self, offset: Tensor | None = None) -> None:
+        """Call the closure at θ + offset. What its backward makes is in `.grad`."""
+        if self._runs == 0:
+            if self._randomness:
+                self._randomness.keep()
+        else:
+            if self._runs == 1:
+                self._statistics.keep()
+            if self._randomness:
+                self._randomness.replay()
+        self._runs += 1
+        if offset is not None:
+            self.flat.set_parameters(self.theta, offset)
+        elif self._theta is not None:
+            self.flat.set_parameters(self._theta)
+        for parameter in self.flat.parameters:
+            parameter.grad = None
+        self.evaluations += 1
+        with torch.enable_grad():
+            value = self._closure()
+        if self._runs == 1:
+            self.value = value
+
+    def __enter__(self) -> "Passes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._theta is not None:
+            self.flat.set_parameters(self._theta)
+        if self._runs > 1:
+            self._statistics.restore()
+
+
+def ascent(vector: Tensor, radius: float | Tensor, weights: Tensor | None = None) -> Tensor:
+    """ρ v/(‖v‖+ξ), the step of length ρ along v. With `weights` w, ASAM's: ρ w²v/(‖|w|v‖+ξ)."""
+    if weights is None:
+        return vector * (radius / (torch.linalg.vector_norm(vector) + TINY))
+    scaled = weights.abs() * vector
+    return weights.abs() * scaled * (radius / (torch.linalg.vector_norm(scaled) + TINY))

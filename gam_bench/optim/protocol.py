@@ -1,0 +1,290 @@
+"""The step that all sharpness-aware optimizers share; each of them adds its formula."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+from gam_bench.errors import UserError
+from gam_bench.optim.arguments import adopt_groups, checked
+from gam_bench.optim.catalog import Settings
+from gam_bench.optim.flat import Flat
+from gam_bench.optim.passes import Passes
+from gam_bench.optim.replay import Randomness, RunningStatistics
+from gam_bench.optim.schedule import follow_learning_rate, start_schedule
+
+Closure = Callable[[], Any]
+
+
+class SharpnessAware(Optimizer):
+    """An optimizer around a base optimizer, whose parameter groups and state it shares.
+
+    params: the base optimizer's parameters, or its groups, which may carry their own settings.
+    base_optimizer: a torch optimizer on the same parameters; it takes the step, with its weight decay.
+    model: the module that the closure calls (the DDP wrapper, if there is one). Needed for its running statistics
+        to move once a step, for `set_closure`, and under DDP.
+    perturbation: under DDP, "local" perturbs each worker by its own gradient, which is m-sharpness with one m a
+        worker, and averages the resulting gradients; "global" averages every gradient, as one process with the
+        whole batch would.
+    micro_batch: m-sharpness in one process: the batch of `set_closure` is split in pieces of this many examples,
+        each perturbed by its own gradient, and the resulting gradients are averaged. None: the whole batch.
+    clip_norm: the greatest norm of the final gradient, the one the base optimizer gets. None: not clipped.
+    scaler: a torch.amp.GradScaler. The closure scales its loss with it; `scaler.update()` stays the caller's.
+    replay_randomness: all passes of a step draw the same random numbers (dropout).
+    min_lr: with rho_schedule="proportion", the learning rate at which ρ is rho_min; ρ has its own value at the
+        group's initial learning rate, and (ρ−ρmin)/(ρmax−ρmin) = (lr−lrmin)/(lrmax−lrmin).
+    settings: the optimizer's own, with defaults and bounds as in the catalogue.
+
+    Raises UserError for settings out of bounds and for a base optimizer on other parameters.
+    A subclass names its `settings` and gives `direction`. `gradient_evaluations` counts the gradients computed so
+    far, each on a whole batch, a Hessian-vector product as two.
+    """
+
+    settings: ClassVar[type[Settings]]
+    common: ClassVar[tuple[str, ...]] = ()  # settings that may not differ between parameter groups
+
+    def __init__(
+        self,
+        params: Iterable,
+        base_optimizer: Optimizer,
+        *,
+        model: nn.Module | None = None,
+        perturbation: Literal["local", "global"] = "local",
+        micro_batch: int | None = None,
+        clip_norm: float | None = None,
+        scaler: torch.amp.GradScaler | None = None,
+        replay_randomness: bool = True,
+        min_lr: float = 0.0,
+        **settings: Any,
+    ):
+        if not isinstance(base_optimizer, Optimizer):
+            raise UserError(f"base_optimizer must be a torch optimizer, got {base_optimizer!r}")
+        if perturbation not in ("local", "global"):
+            raise UserError(f"perturbation must be 'local' or 'global', got {perturbation!r}")
+        if micro_batch is not None and micro_batch < 1:
+            raise UserError(f"micro_batch must be ≥ 1, got {micro_batch}")
+        if clip_norm is not None and not clip_norm > 0:
+            raise UserError(f"clip_norm must be > 0, got {clip_norm}")
+        values = checked(self.settings, settings)
+        adopt_groups(params, base_optimizer, values, type(self).__name__)
+        self.base_optimizer = base_optimizer
+        self.model = model
+        self.perturbation = perturbation
+        self.micro_batch = micro_batch
+        self.clip_norm = clip_norm
+        self.scaler = scaler
+        self.replay_randomness = replay_randomness
+        self.min_lr = min_lr
+        self.gradient_evaluations = 0
+        self._batch: tuple[list[Closure], list[float]] | None = None
+        super().__init__(base_optimizer.param_groups, values)
+        self.param_groups = base_optimizer.param_groups
+        self.state = base_optimizer.state
+
+    def direction(self, passes: Passes) -> Tensor | None:
+        """The gradient that the base optimizer shall step with, flat; None where `.grad` already holds it."""
+        raise NotImplementedError
+
+    def setting(self, name: str) -> Any:
+        """A setting of the parameter groups: one value, or a flat vector where they differ."""
+        values = [group[name] for group in self.param_groups]
+        if all(value == values[0] for value in values):
+            return values[0]
+        return self._flat.vector(
+            [values[i] for i, group in enumerate(self.param_groups) for _ in group["params"]]
+        )
+
+    def set_closure(self, loss_fn: Callable[[Any, Any], Tensor], inputs: Any, targets: Any) -> None:
+        """The batch of the next `step()`, which then returns (predictions, loss) at the unperturbed parameters.
+
+        loss_fn(predictions, targets) is the mean loss over the batch. With `micro_batch`, inputs, targets and
+        predictions are tensors with the examples in their first dimension.
+        """
+        if self.model is None:
+            raise UserError("set_closure needs the model: make the optimizer with model=model")
+        if self.micro_batch is None:
+            self._batch = [self._pass_over(loss_fn, inputs, targets)], [1.0]
+        else:
+            pieces = zip(inputs.split(self.micro_batch), targets.split(self.micro_batch), strict=True)
+            self._batch = (
+                [self._pass_over(loss_fn, *piece) for piece in pieces],
+                [len(piece) / len(targets) for piece in targets.split(self.micro_batch)],
+            )
+
+    def _pass_over(self, loss_fn: Callable[[Any, Any], Tensor], inputs: Any, targets: Any) -> Closure:
+        model, scaler = self.model, self.scaler
+        assert model is not None
+
+        def closure() -> tuple[Any, Tensor]:
+            predictions = model(inputs)
+            loss = loss_fn(predictions, targets)
+            (loss if scaler is None else scaler.scale(loss)).backward()
+            return predictions, loss
+
+        return closure
+
+    @torch.no_grad()
+    def step(self, closure: Closure | Sequence[Closure] | None = None) -> Any:
+        """One step on one batch. Returns what the closure returned first, at the unperturbed parameters.
+
+        closure: runs forward and backward on the whole batch (in parts, if it likes: gradients add up) and returns
+            anything, usually the loss. Called once a pass, with gradients cleared. A list of closures is
+            m-sharpness: each is perturbed by its own gradient, the resulting gradients are averaged, and the list
+            of their values is returned. None after `set_closure`.
+
+        Raises UserError without a batch. Whatever a closure raises passes through, with parameters unperturbed.
+        """
+        batch, self._batch = self._batch, None
+        if closure is None:
+            if batch is None:
+                raise UserError(
+                    "step() has no batch: call step(closure), or set_closure(loss_fn, inputs, targets) first"
+                )
+            closures, shares = batch
+        else:
+            if self.micro_batch is not None:
+                raise UserError(
+                    "micro_batch splits the batch of set_closure; give step() a list of closures instead"
+                )
+            closures = [closure] if callable(closure) else list(closure)
+            shares = [1 / len(closures)] * len(closures)
+        if self.param_groups[0].get("rho_schedule") == "proportion":
+            for group in self.param_groups:
+                follow_learning_rate(group, self.min_lr)
+        values = self._set_gradient(closures, shares)
+        self._step_base()
+        if closure is None:
+            return _joined(values, shares)
+        return values[0] if callable(closure) else values
+
+    def _set_gradient(self, closures: list[Closure], shares: list[float]) -> list:
+        """Leave the gradient to step with in `.grad`, parameters unperturbed. Returns the closures' values."""
+        alone = len(closures) == 1
+        local = self._workers is not None and self.perturbation == "local"
+        apart = self._no_sync if local else nullcontext
+        total: Tensor | None = None
+        reached: set[int] = set()
+        values = []
+        for closure, share in zip(closures, shares, strict=True):
+            with Passes(
+                closure,
+                self._flat,
+                self._statistics,
+                self._randomness if self.replay_randomness else None,
+                context=apart,
+                last_context=nullcontext if alone else apart,
+            ) as passes:
+                direction = self.direction(passes)
+            values.append(passes.value)
+            if alone:
+                total = direction
+            else:
+                direction = passes.take_gradient() if direction is None else direction
+                total = direction.mul_(share) if total is None else total.add_(direction, alpha=share)
+            reached |= passes.reached
+        self.gradient_evaluations += passes.evaluations
+        if total is not None:
+            if local:
+                self.average(total)
+                # Workers must agree on which parameters move, even if only some workers reached them.
+                reached = {i for i, p in enumerate(self._flat.parameters) if p.requires_grad}
+            self._flat.set_gradients(total, reached)
+        return values
+
+    def _step_base(self) -> None:
+        base, scaler = self.base_optimizer, self.scaler
+        if self.clip_norm is not None:
+            if scaler is not None:
+                scaler.unscale_(base)
+            nn.utils.clip_grad_norm_(self._flat.parameters, self.clip_norm)
+        if scaler is None:
+            base.step()
+        else:
+            scaler.step(base)
+
+    def average(self, vector: Tensor) -> None:
+        """Replace a vector by its mean over DDP's workers."""
+        assert self._workers is not None
+        dist.all_reduce(vector, group=self._workers)
+        vector /= dist.get_world_size(self._workers)
+
+    @cached_property
+    def _workers(self) -> dist.ProcessGroup | None:
+        bare = getattr(self.model, "_orig_mod", self.model)  # under torch.compile
+        return bare.process_group if isinstance(bare, DistributedDataParallel) else None
+
+    def _no_sync(self) -> AbstractContextManager:
+        """DDP's, under which a pass leaves the workers' gradients apart; nothing without DDP."""
+        return nullcontext() if self._workers is None else self.model.no_sync()  # type: ignore[union-attr, operator]
+
+    @cached_property
+    def _flat(self) -> Flat:
+        return Flat([p for group in self.param_groups for p in group["params"]])
+
+    @cached_property
+    def _statistics(self) -> RunningStatistics:
+        return RunningStatistics(self.model)
+
+    @cached_property
+    def _randomness(self) -> Randomness:
+        return Randomness(p.device for p in self._flat.parameters)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Give the base optimizer another group of parameters; settings it does not name take their first value."""
+        for name, value in self.defaults.items():
+            param_group.setdefault(name, value)
+        values = checked(self.settings, {name: param_group[name] for name in self.defaults})
+        for name in self.common:
+            if any(group[name] != values[name] for group in self.param_groups):
+                raise UserError(f"{name} must be the same in all parameter groups")
+        if self.param_groups is self.base_optimizer.param_groups:
+            self.base_optimizer.add_param_group(param_group)
+            self._forget()
+        else:  # Optimizer.__init__ adds the base optimizer's groups one by one
+            super().add_param_group(param_group)
+        if values.get("rho_schedule") == "proportion":
+            start_schedule(param_group, self.min_lr)
+
+    def __getstate__(self) -> dict[str, Any]:
+        options = (
+            "model",
+            "perturbation",
+            "micro_batch",
+            "clip_norm",
+            "scaler",
+            "replay_randomness",
+            "min_lr",
+        )
+        kept = ("base_optimizer", *options, "gradient_evaluations", "_batch")
+        return super().__getstate__() | {name: self.__dict__[name] for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._forget()
+        if "base_optimizer" not in state:  # Optimizer.load_state_dict brings new groups and state
+            for group in self.param_groups:
+                for name, value in self.defaults.items():
+                    group.setdefault(name, value)
+            self.base_optimizer.__setstate__({"state": self.state, "param_groups": self.param_groups})
+
+    def _forget(self) -> None:
+        for name in ("_workers", "_flat", "_statistics", "_randomness"):
+            self.__dict__.pop(name, None)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} around {self.base_optimizer!r}"
+
+
+def _joined(values: list[tuple[Any, Tensor]], shares: list[float]) -> tuple[Any, Tensor]:
+    """Predictions and loss of a whole batch from those of its pieces."""
+    if len(values) == 1:
+        predictions, loss = values[0]
+        return (predictions.detach() if isinstance(predictions, Tensor) else predictions), loss.detach()
+    loss = torch.stack([loss.detach() * share for (_, loss), share in zip(values, shares, strict=True)]).sum()
+    return torch.cat([predictions.detach() for predictions, _ in values]), loss

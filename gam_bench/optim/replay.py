@@ -1,0 +1,66 @@
+"""What makes the later passes of a step see the same function as its first: running statistics and randomness."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from gam_bench.errors import UserError
+
+
+class RunningStatistics:
+    """The buffers of a model, kept as the first pass of a step left them.
+
+    Values are copied, not switched off: this holds for BatchNorm with `momentum=None`, its batch counter,
+    InstanceNorm, spectral norm, moving averages, in train and eval mode, and leaves modules as they were.
+    """
+
+    def __init__(self, model: nn.Module | None):
+        modules = model.modules() if model is not None else ()
+        self._slots = [(m._buffers, name) for m in modules for name, b in m._buffers.items() if b is not None]
+        self._kept: list[tuple[list[Tensor], list[Tensor]]] = []  # buffers and their copies, a pair a dtype
+        self._current: list[Tensor | None] = []
+
+    def keep(self) -> None:
+        current = [buffers[name] for buffers, name in self._slots]
+        if not _same(current, self._current):  # the first step, or a buffer was replaced
+            self._current = current
+            kinds: dict[tuple, list[Tensor]] = {}
+            for buffer in current:
+                if buffer is not None:
+                    kinds.setdefault((buffer.dtype, buffer.device), []).append(buffer)
+            self._kept = [(group, [torch.empty_like(b) for b in group]) for group in kinds.values()]
+        for group, copies in self._kept:
+            torch._foreach_copy_(copies, group)
+
+    def restore(self) -> None:
+        for (buffers, name), buffer in zip(self._slots, self._current, strict=True):
+            buffers[name] = buffer  # a module may assign a new tensor instead of writing into the old one
+        for group, copies in self._kept:
+            torch._foreach_copy_(group, copies)
+
+
+def _same(one: list[Tensor | None], other: list[Tensor | None]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
+
+class Randomness:
+    """The default random generators, of the CPU and of the given devices, wound back before each later pass."""
+
+    def __init__(self, devices: Iterable[torch.device]):
+        self._devices = sorted({d for d in devices if d.type != "cpu"}, key=str)
+        self._states: list[Tensor] = []
+
+    def keep(self) -> None:
+        if any(d.type == "cuda" for d in self._devices) and torch.cuda.is_current_stream_capturing():
+            raise UserError(
+                "random numbers cannot be wound back while a CUDA graph is captured; "
+                "pass replay_randomness=False, and use no dropout"
+            )
+        self._states = [torch.get_rng_state()]
+        self._states += [torch.get_device_module(d).get_rng_state(d) for d in self._devices]
+
+    def replay(self) -> None:
+        torch.set_rng_state(self._states[0])
+        for device, state in zip(self._devices, self._states[1:], strict=True):
+            torch.get_device_module(device).set_rng_state(state, device)
