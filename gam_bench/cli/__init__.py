@@ -6,7 +6,7 @@ import sys
 import typer
 
 from gam_bench.cli import list as list_
-from gam_bench.cli import plan, run, show
+from gam_bench.cli import plan, run, show, table
 from gam_bench.errors import UserError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (list_, show, plan, run):
+for _verb in (list_, show, plan, run, table):
     app.command(_verb.__name__.rpartition(".")[2])(_verb.command)
 
 

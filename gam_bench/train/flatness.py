@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-IMAGES = 256
 ITERATIONS = 20
 TOLERANCE = 1e-2
 TRACE_VECTORS = 10

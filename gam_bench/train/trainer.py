@@ -1,20 +1,25 @@
 """One run's model, data and optimizer, and what an epoch does with them."""
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gam_bench import data, models, optim
+from gam_bench import models
+from gam_bench.data.batches import Batches
+from gam_bench.data.loading import load
+from gam_bench.data.randomness import derive
+from gam_bench.optim.protocol import SharpnessAware
 from gam_bench.data.catalog import DATASETS
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train.clock import synchronised
-from gam_bench.train.flatness import IMAGES, Flatness, flatness
+from gam_bench.train.flatness import Flatness, flatness
+from gam_bench.train.optimizer import make_optimizer
 from gam_bench.train.schedule import learning_rate
 
 EVALUATION_BATCH = 1000
+PROBE_IMAGES = 256
 
 
 class Diverged(Exception):
@@ -28,14 +33,15 @@ class Trainer:
         self.spec = spec
         self.device = device
         entry = DATASETS[spec.dataset]
-        splits = data.load(
+        splits = load(
             spec.dataset,
             validation=spec.validation,
             label_noise=spec.label_noise,
             seed=spec.seed,
             image_size=spec.image_size,
         )
-        self.train_batches = data.Batches(
+        self.images = len(splits.train)
+        self.train_batches = Batches(
             splits.train,
             spec.batch_size,
             spec.augmentation,
@@ -43,13 +49,14 @@ class Trainer:
             seed=spec.seed,
             device=device,
         )
+        self.probe = Batches(splits.train, PROBE_IMAGES, seed=spec.seed, device=device)
         held_out = {"test": splits.test, "validation": splits.validation}
         self.evaluation_batches = {
-            name: data.Batches(split, EVALUATION_BATCH, device=device)
+            name: Batches(split, EVALUATION_BATCH, device=device)
             for name, split in held_out.items()
             if split is not None
         }
-        torch.manual_seed(data.derive(spec.seed, "weights"))
+        torch.manual_seed(derive(spec.seed, "weights"))
         self.model = models.create(
             spec.model,
             num_classes=entry.classes,
@@ -57,15 +64,12 @@ class Trainer:
             image_size=spec.image_size or entry.image_size,
             pretrained=spec.pretrained,
         ).to(device, memory_format=torch.channels_last)
-        self.optimizer = optim.build(
-            spec.optimizer,
-            self.model,
-            base=spec.base,
-            lr=spec.lr,
-            weight_decay=spec.weight_decay,
-            base_settings=spec.base_settings,
-            settings=spec.optimizer_settings,
-        )
+        if spec.precision == "bf16":
+            autocast = torch.autocast(device.type, dtype=torch.bfloat16)
+            self.model.forward = autocast(self.model.forward)
+        self.optimizer = make_optimizer(spec, self.model)
+        self._plain_steps = 0
+        self._taken = 0
 
     @property
     def steps(self) -> int:
@@ -81,7 +85,7 @@ class Trainer:
 
         Nothing is read back from the device before the epoch's end. Raises Diverged.
         """
-        torch.manual_seed(data.derive(self.spec.seed, "dropout", epoch))
+        torch.manual_seed(derive(self.spec.seed, "dropout", epoch))
         self.model.train()
         loss_sum = torch.zeros((), device=self.device)
         correct = torch.zeros((), device=self.device)
@@ -91,8 +95,8 @@ class Trainer:
             rate = learning_rate(self.spec, epoch - 1, step, self.steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            loss, predictions = self._step(images, labels)
-            loss_sum += loss.detach() * len(labels)
+            predictions, loss = self._step(images, labels)
+            loss_sum += loss * len(labels)
             correct += (predictions.argmax(1) == labels).sum()
             images_seen += len(labels)
         loss_mean = loss_sum.item() / images_seen
@@ -107,21 +111,19 @@ class Trainer:
         }
 
     def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """One optimizer step; the loss and the predictions at the weights before it."""
-        first: list[Tensor] = []
-
-        def closure() -> Tensor:
-            self.optimizer.zero_grad(set_to_none=True)
-            with self._autocast():
-                predictions = self.model(images)
-                loss = self._loss(predictions, labels)
-            loss.backward()
-            if not first:
-                first.append(predictions.detach())
-            return loss
-
-        loss = self.optimizer.step(closure)
-        return loss, first[0]
+        """One optimizer step; the predictions and the loss at the weights before it."""
+        if isinstance(self.optimizer, SharpnessAware):
+            self.optimizer.set_closure(self._loss, images, labels)
+            return self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        predictions = self.model(images)
+        loss = self._loss(predictions, labels)
+        loss.backward()
+        if self.spec.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.spec.clip_norm)
+        self.optimizer.step()
+        self._plain_steps += 1
+        return predictions.detach(), loss.detach()
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -134,19 +136,24 @@ class Trainer:
             correct = torch.zeros((), device=self.device)
             count = 0
             for images, labels in batches.epoch():
-                with self._autocast():
-                    predictions = self.model(images)
-                loss += cross_entropy(predictions.float(), labels, reduction="sum")
+                predictions = self.model(images).float()
+                loss += cross_entropy(predictions, labels, reduction="sum")
                 correct += (predictions.argmax(1) == labels).sum()
                 count += len(labels)
             found |= {f"{name}_loss": loss.item() / count, f"{name}_accuracy": correct.item() / count}
         return found | {"eval_seconds": synchronised(self.device) - start}
 
     def flatness(self) -> Flatness:
-        """λmax and trace of the training loss on the first 256 training images as drawn in epoch 0, not varied."""
-        images, labels = self.train_batches.sample(IMAGES)
-        generator = torch.Generator().manual_seed(data.derive(self.spec.seed, "flatness"))
+        """λmax and trace of the training loss, over 256 training images that the seed picks, not varied."""
+        images, labels = next(self.probe.epoch())
+        generator = torch.Generator().manual_seed(derive(self.spec.seed, "flatness"))
         return flatness(self.model, self._loss, images, labels, generator)
+
+    def take_passes(self) -> int:
+        """Gradient evaluations since this was last asked, as the optimizer counted them."""
+        counted = getattr(self.optimizer, "gradient_evaluations", self._plain_steps)
+        taken, self._taken = counted - self._taken, counted
+        return taken
 
     def state_dict(self) -> dict[str, Any]:
         return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
@@ -156,9 +163,4 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
 
     def _loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
-        return cross_entropy(predictions, labels, label_smoothing=self.spec.label_smoothing)
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.spec.precision == "bf16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
+        return cross_entropy(predictions.float(), labels, label_smoothing=self.spec.label_smoothing)

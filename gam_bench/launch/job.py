@@ -1,0 +1,137 @@
+"""What a SLURM job does: the local queue, on what SLURM gave it, for the runs of one job.
+
+A job needs no state of its own. Run folders hold all progress, so a job that was preempted, timed out,
+requeued or moved to another node asks them what is left and goes on from the last finished epochs.
+"""
+
+import os
+import signal
+import socket
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from submitit.helpers import DelayedSubmission
+
+from gam_bench.launch import queue
+from gam_bench.launch.forecast import passes
+from gam_bench.launch.local import LocalQueue, Place
+from gam_bench.launch.places import visible_gpus
+from gam_bench.store.folder import RunFolder, State
+from gam_bench.store.scan import Standing, standings
+from gam_bench.suite.spec import RunSpec
+from gam_bench.suite.suite import Run
+
+_STARTED = time.monotonic()
+
+
+class _Terminated(BaseException):
+    """SLURM has sent SIGTERM."""
+
+
+@dataclass
+class Job:
+    """The runs of one job. submitit stores it by name and fields, and calls it on the node."""
+
+    specs: list[str]
+    results: Path
+    gpus: int
+    threads: int
+    at_once: int
+    minutes: int
+    epochs: int = 0
+    """Finished since the job (re)started."""
+
+    def __call__(self) -> None:
+        signal.signal(signal.SIGTERM, _terminated)
+        todo = [s for s in self._standings() if s.state not in (State.DONE, State.FAILED, State.DIVERGED)]
+        print(f"{_node()}: {len(todo)} of {len(self.specs)} runs to do", flush=True)
+        try:
+            states = LocalQueue(self.results, self._places(), _Log(self)).run(
+                todo, lambda s: passes(s.run.spec)
+            )
+            self._record_deaths(states)
+        except _Terminated:
+            _leave()
+
+    def checkpoint(self) -> DelayedSubmission | None:
+        """Called by submitit when SLURM signals the end of the time limit, or a preemption: come again.
+
+        The last finished epochs are on disk. Only a job that used up its time without finishing an epoch does
+        not come again: it never would finish one.
+        """
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the requeue sends it, and is not to be disturbed
+        ran = time.monotonic() - _STARTED
+        if self.epochs or ran < 30 * self.minutes:
+            return DelayedSubmission(replace(self, epochs=0))
+        for standing in self._standings():
+            if standing.state == State.RUNNING:
+                standing.folder.write_error(
+                    f"failed: a job of {self.minutes} min is too short for one epoch: set the profile's hours"
+                )
+        return None
+
+    def _standings(self) -> list[Standing]:
+        specs = [RunSpec.model_validate_json(text) for text in self.specs]
+        return standings([Run(spec, spec.uid, {}) for spec in specs], self.results)
+
+    def _places(self) -> list[Place]:
+        if self.gpus and not visible_gpus():
+            raise RuntimeError(f"the profile asks for a GPU, and {_node()} shows none")
+        return [Place("cuda:0" if self.gpus else "cpu", self.threads)] * self.at_once
+
+    def _record_deaths(self, states: dict[str, State]) -> None:
+        """A run whose process died while its job lived has failed: else it would be queued to die again."""
+        died = [uid for uid, state in states.items() if state == State.STALE]
+        if died:
+            time.sleep(2)  # of a signal to the whole job the workers die first: ours would end this here
+        for uid in died:
+            RunFolder.of(self.results, uid).write_error(
+                "failed: its process was killed; out of memory, if nobody did it by hand",
+                f"see the output of job {os.environ.get('SLURM_JOB_ID')}\n",
+            )
+
+
+class _Log:
+    """The job's output: a line for each thing that happens to a run."""
+
+    def __init__(self, job: Job):
+        self._job = job
+
+    def started(self, standing: Standing) -> None:
+        print(f"{standing.run.uid}: starts after epoch {standing.epoch}", flush=True)
+
+    def epoch(self, uid: str, metrics: dict[str, Any]) -> None:
+        self._job.epochs += 1
+        figures = f"loss {metrics['train_loss']:.4f}, test accuracy {metrics['test_accuracy']:.4f}"
+        print(f"{uid}: epoch {metrics['epoch']}, {figures}", flush=True)
+
+    def ended(self, uid: str, state: State, message: str) -> None:
+        print(f"{uid}: {state}{f', {message}' if message else ''}", flush=True)
+        if state in (State.FAILED, State.DIVERGED):
+            print(RunFolder.of(self._job.results, uid).error(), flush=True)
+
+
+def _node() -> str:
+    return os.environ.get("SLURMD_NODENAME", socket.gethostname())
+
+
+def _terminated(*_: object) -> None:
+    raise _Terminated
+
+
+def _leave() -> None:
+    """After SIGTERM. SLURM does the rest for a job that it has cancelled or requeued.
+
+    One that is still running was preempted, with a time of grace: it goes back to the queue at once, through
+    submitit's handler, rather than when the grace is over.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        state = queue.state_of(os.environ["SLURM_JOB_ID"])
+    except queue.QueueUnknown as unknown:
+        state = str(unknown)
+    print(f"stopped by SLURM ({state}); every finished epoch is kept", flush=True)
+    if state == "RUNNING":
+        signal.raise_signal(signal.SIGUSR2)

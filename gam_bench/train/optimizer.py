@@ -1,0 +1,40 @@
+"""The optimizer of a run, from its catalogue entries."""
+
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import nn
+
+from gam_bench.optim.catalog import OPTIMIZERS
+from gam_bench.suite.spec import RunSpec
+
+
+def make_optimizer(spec: RunSpec, model: nn.Module) -> torch.optim.Optimizer:
+    """The base optimizer on the model's trainable parameters, and around it what the run names."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    base = _base(spec, parameters)
+    entry = OPTIMIZERS[spec.optimizer]
+    if entry.build is None:
+        return base
+    module, _, name = entry.build.partition(":")
+    wrapper = getattr(import_module(module), name)
+    return wrapper(
+        parameters,
+        base,
+        model=model,
+        perturbation=spec.perturbation,
+        micro_batch=spec.micro_batch,
+        clip_norm=spec.clip_norm,
+        **spec.optimizer_settings,
+    )
+
+
+def _base(spec: RunSpec, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    settings: dict[str, Any] = dict(spec.base_settings)
+    common = {"lr": spec.lr, "weight_decay": spec.weight_decay, "fused": True}
+    if spec.base == "sgd":
+        return torch.optim.SGD(parameters, **common, **settings)
+    betas = (settings.pop("beta1"), settings.pop("beta2"))
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.base]
+    return kind(parameters, **common, betas=betas, **settings)

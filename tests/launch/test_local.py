@@ -1,0 +1,158 @@
+"""The local queue on real runs: order, failures, deaths, and what Ctrl-C or kill -9 leave."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gam_bench.launch.local import LocalQueue, Place
+from gam_bench.store.folder import RunFolder, State
+from gam_bench.store.scan import standings
+from gam_bench.suite.spec import RunSpec
+from gam_bench.suite.suite import Run
+
+
+class Log:
+    """A watcher that remembers."""
+
+    def __init__(self, on_epoch=None):
+        self.begun, self.over, self.epochs = [], {}, []
+        self._on_epoch = on_epoch
+
+    def started(self, standing):
+        self.begun.append(standing.run.uid)
+
+    def epoch(self, uid, metrics):
+        self.epochs.append((uid, metrics["epoch"]))
+        if self._on_epoch:
+            self._on_epoch(uid, metrics)
+
+    def ended(self, uid, state, message):
+        self.over[uid] = (state, message)
+
+
+def runs_of(tiny, *changes):
+    specs = [RunSpec.resolve(tiny | change) for change in changes]
+    return [Run(spec, spec.uid, {}) for spec in specs]
+
+
+def launch(tmp_path, runs, log, workers=1, **options):
+    todo = standings(runs, tmp_path)
+    for standing in todo:
+        standing.folder.begin(standing.run.spec)
+    queue = LocalQueue(tmp_path, [Place("cpu", 1)] * workers, log)
+    return queue.run(todo, lambda standing: standing.run.spec.epochs, **options)
+
+
+@pytest.fixture(scope="module")
+def figures():
+    """What two equal runs must agree on, bit for bit."""
+    return ("test_accuracy", "test_loss", "train_loss", "lambda_max", "hessian_trace", "forward_backward_passes")
+
+
+def test_longest_first_and_all_done_though_one_fails(tmp_path, tiny):
+    runs = runs_of(tiny, {"epochs": 1}, {"epochs": 3}, {"epochs": 2})
+    broken = RunFolder.of(tmp_path, runs[2].uid)
+    broken.begin(runs[2].spec)
+    (broken.path / "metrics.jsonl").mkdir()  # the run cannot write its metrics: it fails, the others go on
+    log = Log()
+    states = launch(tmp_path, runs, log)
+    assert log.begun == [runs[1].uid, runs[2].uid, runs[0].uid]
+    assert states == {runs[0].uid: State.DONE, runs[1].uid: State.DONE, runs[2].uid: State.FAILED}
+    assert "IsADirectoryError" in log.over[runs[2].uid][1]
+    assert "Traceback" in broken.error()
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_run_goes_on_to_equal_figures(tmp_path, tiny, figures):
+    runs = runs_of(tiny, {"epochs": 6, "batch_size": 50}, {"epochs": 1})
+
+    def kill(uid, metrics):
+        if uid == runs[0].uid and metrics["epoch"] == 3:
+            holder = json.loads((RunFolder.of(tmp_path, uid).path / "claim-1").read_text())
+            os.kill(holder["pid"], signal.SIGKILL)
+
+    log = Log(kill)
+    states = launch(tmp_path, runs, log)
+    assert states == {runs[0].uid: State.STALE, runs[1].uid: State.DONE}
+    assert "SIGKILL" in log.over[runs[0].uid][1]
+    assert launch(tmp_path, runs[:1], again := Log()) == {runs[0].uid: State.DONE}
+    assert again.epochs[0][1] > 3
+    calm = tmp_path / "calm"
+    launch(calm, runs[:1], Log())
+    resumed, whole = (RunFolder.of(p, runs[0].uid).result() for p in (tmp_path, calm))
+    assert {key: resumed[key] for key in figures} == {key: whole[key] for key in figures}
+    assert resumed["attempts"] == 2
+    assert [line["epoch"] for line in RunFolder.of(tmp_path, runs[0].uid).metrics()] == [1, 2, 3, 4, 5, 6]
+
+
+SUITE = """
+title: Interruption
+seeds: [0, 1]
+runs: [{dataset: digits, model: cnn20k, optimizer: [sgd, sam]}]
+settings:
+  - {set: {epochs: 8, batch_size: 25, lr: 0.05}, source: assumed}
+"""
+
+
+def command(tmp_path, *arguments):
+    return [sys.executable, "-m", "gam_bench", *arguments, "--results", str(tmp_path / "results")]
+
+
+def begun(process: subprocess.Popen, results: Path, epochs: int = 1) -> None:
+    """Wait until some run has finished an epoch."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if any(path.read_text().count("\n") >= epochs for path in results.glob("runs/*/metrics.jsonl")):
+            return
+        time.sleep(0.05)
+    raise AssertionError("no run finished an epoch")
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_command_goes_on_where_it_stopped(tmp_path, with_signal, figures):
+    suite = tmp_path / "interruption.yaml"
+    suite.write_text(SUITE)
+    results = tmp_path / "results"
+    run = command(tmp_path, "run", str(suite), "--workers", "2", "--device", "cpu")
+    first = subprocess.Popen(run, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    begun(first, results)
+    first.send_signal(with_signal)
+    told = first.communicate(timeout=60)[1]
+    if with_signal != signal.SIGKILL:
+        assert first.returncode == 130
+        assert "To go on: gam-bench run" in told
+        assert "Traceback" not in told
+    deadline = time.monotonic() + 30  # workers of a killed parent end at their next word to it
+    while any(s.state == State.RUNNING for s in _standings(suite, results)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert {s.state for s in _standings(suite, results)} <= {State.STALE, State.MISSING, State.DONE}
+    assert subprocess.run(run, capture_output=True, timeout=120).returncode == 0
+    calm = [*run[:-4], "--workers", "2", "--device", "cpu", "--results", str(tmp_path / "calm")]
+    assert subprocess.run(calm[: calm.index("--results")] + calm[-2:], capture_output=True).returncode == 0
+    for standing in _standings(suite, results):
+        other = RunFolder.of(tmp_path / "calm", standing.run.uid).result()
+        assert {k: standing.result[k] for k in figures} == {k: other[k] for k in figures}
+
+
+def _standings(suite: Path, results: Path):
+    from gam_bench.suite.suite import load
+
+    return standings(load(str(suite)).runs, results)
+
+
+def test_two_launchers_share_a_suite(tmp_path):
+    suite = tmp_path / "shared.yaml"
+    suite.write_text(SUITE)
+    run = command(tmp_path, "run", str(suite), "--workers", "1", "--device", "cpu")
+    both = [subprocess.Popen(run, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        process.communicate(timeout=180)
+    for standing in _standings(suite, tmp_path / "results"):
+        assert standing.state == State.DONE
+        assert standing.result["attempts"] == 1
+        assert [line["epoch"] for line in standing.folder.metrics()] == list(range(1, 9))
