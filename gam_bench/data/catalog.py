@@ -7,15 +7,21 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from gam_bench.errors import UserError, did_you_mean
+
 Kind = Literal["memory", "folder"]
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file to fetch, with the MD5 checksum its publisher or torchvision gives; archives are unpacked."""
+    """A file to fetch into the set's folder `into`, with the MD5 checksum of its publisher or of torchvision.
+
+    A tar file is unpacked there.
+    """
 
     url: str
     md5: str
+    into: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +34,8 @@ class Dataset:
     crop_padding, mirror: what the basic augmentation does: zeros added on each side before the random crop;
         whether half of the images are mirrored, which makes nonsense of digits.
     read: "module:function" that reads the splits from the set's folder.
-    files: path in the set's folder → MD5 of its content (of the unpacked content for .gz).
+    files: path in the set's folder → MD5 of its content (of the unpacked content for .gz); sets in memory.
+    folders: the folders that hold images and labels; sets of kind "folder".
     downloads: what `gam-bench data prepare` fetches; where empty, `obtain` says what to do by hand.
     """
 
@@ -49,12 +56,13 @@ class Dataset:
     crop_padding: int = 4
     mirror: bool = True
     files: Mapping[str, str] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
     downloads: tuple[Download, ...] = ()
 
     @property
     def bundled(self) -> bool:
         """Whether it comes with a Python package, so that there is nothing to prepare."""
-        return self.kind == "memory" and not self.files
+        return not self.files and not self.folders
 
 
 _photographs = partial(
@@ -204,6 +212,7 @@ DATASETS: dict[str, Dataset] = {
             obtain="by hand (image-net.org), then --from a folder with train/ and val/",
             licence="non-commercial research and education only",
             read="gam_bench.data.folders:imagenet",
+            folders=("train", "val"),
         ),
         _photographs(
             name="stanford_cars",
@@ -214,6 +223,7 @@ DATASETS: dict[str, Dataset] = {
             obtain="by hand, then --from a folder that holds stanford_cars (torchvision layout)",
             licence="non-commercial research only; cite Krause et al. 2013",
             read="gam_bench.data.folders:stanford_cars",
+            folders=("stanford_cars",),
         ),
         _photographs(
             name="oxford_pets",
@@ -224,9 +234,16 @@ DATASETS: dict[str, Dataset] = {
             obtain="download of 811 MB, or --from a folder that holds oxford-iiit-pet",
             licence="CC BY-SA 4.0",
             read="gam_bench.data.folders:oxford_pets",
+            folders=("oxford-iiit-pet",),
             downloads=(
-                Download(f"{_VGG}/pets/data/images.tar.gz", "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
-                Download(f"{_VGG}/pets/data/annotations.tar.gz", "95a8c909bbe2e81eed6a22bccdf3f68f"),
+                Download(
+                    f"{_VGG}/pets/data/images.tar.gz", "5c4f3ee8e5d25df40f4fd59a7f44e54c", "oxford-iiit-pet"
+                ),
+                Download(
+                    f"{_VGG}/pets/data/annotations.tar.gz",
+                    "95a8c909bbe2e81eed6a22bccdf3f68f",
+                    "oxford-iiit-pet",
+                ),
             ),
         ),
         _photographs(
@@ -238,10 +255,15 @@ DATASETS: dict[str, Dataset] = {
             obtain="download of 345 MB, or --from a folder that holds flowers-102",
             licence="none stated; cite Nilsback and Zisserman 2008",
             read="gam_bench.data.folders:flowers102",
+            folders=("flowers-102",),
             downloads=(
-                Download(f"{_VGG}/flowers/102/102flowers.tgz", "52808999861908f626f3c1f4e79d11fa"),
-                Download(f"{_VGG}/flowers/102/imagelabels.mat", "e0620be6f572b9609742df49c70aed4d"),
-                Download(f"{_VGG}/flowers/102/setid.mat", "a5357ecc9cb78c4bef273ce3793fc85c"),
+                Download(
+                    f"{_VGG}/flowers/102/102flowers.tgz", "52808999861908f626f3c1f4e79d11fa", "flowers-102"
+                ),
+                Download(
+                    f"{_VGG}/flowers/102/imagelabels.mat", "e0620be6f572b9609742df49c70aed4d", "flowers-102"
+                ),
+                Download(f"{_VGG}/flowers/102/setid.mat", "a5357ecc9cb78c4bef273ce3793fc85c", "flowers-102"),
             ),
         ),
         _photographs(
@@ -253,6 +275,7 @@ DATASETS: dict[str, Dataset] = {
             obtain="download of 5 GB, or --from a folder that holds food-101",
             licence="images from foodspotting.com, scientific fair use only; cite Bossard et al. 2014",
             read="gam_bench.data.folders:food101",
+            folders=("food-101",),
             downloads=(
                 Download(
                     "http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz", "85eeb15f3717b99a5da872d97d918f87"
@@ -261,6 +284,13 @@ DATASETS: dict[str, Dataset] = {
         ),
     )
 }
+
+
+def find(name: str) -> Dataset:
+    """The catalogue's entry. Raises UserError for an unknown name."""
+    if name not in DATASETS:
+        raise UserError(f"unknown data set {name!r}{did_you_mean(name, DATASETS)}")
+    return DATASETS[name]
 
 
 class NoSettings(BaseModel, extra="forbid", frozen=True):

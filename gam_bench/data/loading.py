@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gam_bench.data.catalog import DATASETS, Dataset
+from gam_bench.data.catalog import Dataset, find
 from gam_bench.data.roots import data_root
 from gam_bench.data.splits import Split, Splits, hold_out, spoil_labels
-from gam_bench.errors import UserError, did_you_mean
+from gam_bench.errors import UserError
 
 
 def load(
@@ -51,13 +51,6 @@ def load(
     return Splits(train, held_out, test)
 
 
-def find(name: str) -> Dataset:
-    """The catalogue's entry. Raises UserError for an unknown name."""
-    if name not in DATASETS:
-        raise UserError(f"unknown data set {name!r}{did_you_mean(name, DATASETS)}")
-    return DATASETS[name]
-
-
 Part = tuple[Tensor | Sequence[Path], Tensor]
 
 
@@ -76,8 +69,8 @@ def read_splits(dataset: Dataset, folder: Path) -> tuple[Part, Part]:
         train, test = (_as_tensors(*part) for part in getattr(import_module(module), function)(folder))
     except Exception as error:  # a damaged file may fail in any way, deep in another library
         raise UserError(
-            f"{dataset.name} in {folder} cannot be read ({type(error).__name__}: {error}); "
-            f"`gam-bench data check {dataset.name}` names the damaged file"
+            f"{dataset.name} in {folder} cannot be read ({type(error).__name__}: {error}): "
+            f"prepare it again with `gam-bench data prepare {dataset.name}`"
         ) from error
     for split, part, size in (("training", train, dataset.train_size), ("test", test, dataset.test_size)):
         if len(part[1]) != size:
