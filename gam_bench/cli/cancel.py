@@ -1,0 +1,39 @@
+"""`gam-bench cancel`: take runs out of the queue, or stop them."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gam_bench.cli.logs import one_run
+from gam_bench.cli.options import RESULTS, Results
+from gam_bench.launch import queue
+from gam_bench.launch.ledger import Ledger
+from gam_bench.suite.file import suite_names
+from gam_bench.suite.suite import load
+
+Target = Annotated[
+    str, typer.Argument(metavar="SUITE|RUN", help="A suite, or a run's uid or its unique beginning.")
+]
+
+
+def command(target: Target, results: Results = RESULTS) -> None:
+    """Cancel the queued and running SLURM jobs of a suite, or the one that holds a run.
+
+    Every finished epoch is kept, and the next `submit` goes on from there. A job that holds several runs goes
+    with all of them, and is printed with them. Exit code 2: bad input, or SLURM did not answer.
+
+    Examples: `gam-bench cancel cifar100` · `gam-bench cancel gam-resnet18_cifar-cifar100-s0-1f3a9c2e`
+    """
+    if target in suite_names() or target.endswith((".yaml", ".yml")):
+        uids = {run.uid for run in load(target).runs}
+    else:
+        uids = {one_run(target, results)}
+    ledger = Ledger(results)
+    live = queue.queued(ledger.users())
+    hit = [entry for entry in ledger.entries() if entry.job in live and uids & set(entry.uids)]
+    queue.cancel([entry.job for entry in hit])
+    for entry in hit:
+        print(f"cancelled job {entry.job}: {', '.join(entry.uids)}")
+    if not hit:
+        print("nothing to cancel", file=sys.stderr)
