@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from gam_bench.complaint import complaints
 from gam_bench.errors import UserError, did_you_mean
 from gam_bench.files import shipped
 from gam_bench.suite import yaml
-from gam_bench.suite.complaint import complaints
 
 DEFAULT_MINUTES = 240
 """The time limit when neither the profile nor a forecast says one: a run that takes longer is requeued."""
