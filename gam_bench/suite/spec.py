@@ -12,7 +12,7 @@ from gam_bench.data.catalog import AUGMENTATIONS, DATASETS
 from gam_bench.errors import UserError, did_you_mean
 from gam_bench.models import catalog as models
 from gam_bench.optim.catalog import BASES, OPTIMIZERS
-from gam_bench.suite.complaint import complaints
+from gam_bench.complaint import complaints
 
 Scalar = bool | int | float | str | None
 

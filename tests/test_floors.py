@@ -1,0 +1,89 @@
+"""The architecture, held: imports go down the floors only, and the quick verbs import no torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "gam_bench"
+
+FLOORS = (
+    {"errors", "files", "complaint"},
+    {"optim", "models", "data"},
+    {"suite"},
+    {"store"},
+    {"train", "report"},
+    {"bench", "launch"},
+    {"cli"},
+)
+"""From the ground up. A module imports from its own package and from floors below, never beside or above."""
+
+LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem in LEVEL)
+
+
+def home(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path):
+    """The parts of gam_bench that a module imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "gam_bench" and len(parts) > 1 and not parts[1].startswith("__"):
+                yield parts[1]
+
+
+def test_every_part_has_a_floor():
+    parts = {home(path) for path in PACKAGE.rglob("*.py")} - {"__init__", "__main__"}
+    assert parts <= set(LEVEL)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down_only(path):
+    own = home(path)
+    for part in imported(path):
+        assert part == own or LEVEL[part] < LEVEL[own], f"{path} imports {part}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["list", "suites"],
+        ["list", "models", "resnet18*"],
+        ["list", "datasets"],
+        ["show", "quickstart"],
+        ["plan", "quickstart"],
+        ["run", "quickstart", "--dry-run"],
+        ["status", "quickstart"],
+        ["table", "quickstart"],
+    ],
+    ids=" ".join,
+)
+def test_the_quick_verbs_import_no_torch(arguments, tmp_path):
+    """Importing torch takes seconds; these verbs are to answer at once."""
+    code = (
+        "import sys\n"
+        "from gam_bench.cli import main\n"
+        "sys.argv = ['gam-bench', *sys.argv[1:]]\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "heavy = {'torch', 'timm', 'torchvision'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
