@@ -64,11 +64,9 @@ def test_the_profile_sets_the_limit_if_it_says_one(tiny, tmp_path):
 
 
 def test_arrays_divide_the_number_of_jobs_at_once(tiny, tmp_path):
-    arrays = slurm.arrays(seeds(tiny, tmp_path, 6), Profile(jobs_at_once=5), UNKNOWN, largest=3)
-    assert [slurm.parameters(a, Profile(jobs_at_once=5), share=2)["array_parallelism"] for a in arrays] == [
-        2,
-        2,
-    ]
+    profile = Profile(jobs_at_once=5)
+    arrays = slurm.arrays(seeds(tiny, tmp_path, 6), profile, UNKNOWN, largest=3)
+    assert [slurm.parameters(array, profile, share=2)["array_parallelism"] for array in arrays] == [2, 2]
 
 
 def test_a_run_in_a_live_job_is_left_out_unless_the_job_is_through_with_it(tiny, tmp_path):
@@ -109,24 +107,20 @@ def test_time_left_as_squeue_writes_it(text, seconds):
     assert _seconds(text) == seconds
 
 
-def row(one: Standing, jobs: dict[str, Job]) -> status.Row:
-    (found,) = status.rows([one], [Entry("7_0", (one.run.uid,), "s", "me", "x")], jobs)
-    return found
-
-
 def test_status_joins_folder_and_queue(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))  # no sacct
-    running = Job("7_0", "RUNNING", "n1", 60, "")
-    waiting = Job("7_0", "PENDING", "", None, "Priority")
-    missing, stale = standing(tiny, tmp_path), standing(tiny, tmp_path, State.STALE)
-    held = standing(tiny, tmp_path, State.RUNNING)
-    assert (row(held, {"7_0": running}).node, row(held, {"7_0": running}).seconds_left) == ("n1", 60)
-    assert row(missing, {"7_0": running}).state == status.QUEUED
-    assert (row(stale, {"7_0": waiting}).state, row(stale, {"7_0": waiting}).note) == (
-        status.QUEUED,
-        "Priority",
-    )
-    assert (row(stale, {}).state, row(stale, {}).note) == (State.STALE, "its job has ended")
+    running = {"7_0": Job("7_0", "RUNNING", "n1", 60, "")}
+    waiting = {"7_0": Job("7_0", "PENDING", "", None, "Priority")}
+
+    def row(state: State, jobs: dict[str, Job]) -> tuple[object, ...]:
+        one = standing(tiny, tmp_path, state)
+        (found,) = status.rows([one], [Entry("7_0", (one.run.uid,), "s", "me", "x")], jobs)
+        return found.state, found.job, found.node, found.seconds_left, found.note
+
+    assert row(State.RUNNING, running) == (State.RUNNING, "7_0", "n1", 60, "")
+    assert row(State.MISSING, running) == (status.QUEUED, "7_0", None, None, "waits its turn in its job")
+    assert row(State.STALE, waiting) == (status.QUEUED, "7_0", None, None, "Priority")
+    assert row(State.STALE, {}) == (State.STALE, "7_0", None, None, "its job has ended")
 
 
 @pytest.mark.parametrize(

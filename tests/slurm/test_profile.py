@@ -45,7 +45,7 @@ def test_the_readme_explains_every_key_and_no_other():
         ("cpus: 2\ngpus: two", "line 2: gpus must be a number, got the text 'two'"),
         ("hours: -1", "line 1: hours must be > 0, got -1"),
         ("runs_per_gpu: 3", "line 1: runs_per_gpu must be ≤ runs_per_job (1), got 3"),
-        ("sbatch: {time: 60}", "line 1: sbatch may not hold 'time': it is set by hours"),
+        ("sbatch: {time: 60}", "line 1: sbatch may not hold 'time': it is set by hours, got {'time': 60}"),
         ("cpus: 1\ncpus: 2", "line 2: 'cpus' is there twice (first on line 1)"),
     ],
 )
@@ -62,9 +62,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path):
 
 
 def test_an_unknown_profile_names_those_there_are():
-    with pytest.raises(
-        UserError, match=r"there is no profile slurm/genric.yaml; did you mean 'slurm/generic.yaml'"
-    ):
+    with pytest.raises(UserError, match=r"no profile slurm/genric.yaml; did you mean 'slurm/generic.yaml'"):
         load("slurm/genric.yaml")
 
 
@@ -72,20 +70,14 @@ def test_resources_are_those_of_one_process():
     profile = Profile(gpus=1, gpu_type="a100", cpus=6, memory_gb=30.5, processes_per_node=4)
     one, eight = profile.parameters(1, 60), profile.parameters(8, 60)
     assert (one["nodes"], one["ntasks_per_node"], one["gres"], one["mem"]) == (1, 1, "gpu:a100:1", "31232M")
-    assert (eight["nodes"], eight["ntasks_per_node"], eight["gres"], eight["mem"]) == (
-        2,
-        4,
-        "gpu:a100:4",
-        "124928M",
-    )
+    assert (eight["nodes"], eight["ntasks_per_node"]) == (2, 4)
+    assert (eight["gres"], eight["mem"]) == ("gpu:a100:4", "124928M")
     assert one["cpus_per_task"] == eight["cpus_per_task"] == 6
 
 
 def test_processes_that_do_not_fit_evenly_are_refused():
-    with pytest.raises(
-        UserError, match="6 processes cannot be spread evenly over nodes of processes_per_node = 5"
-    ):
-        Profile(processes_per_node=5).parameters(9 - 3 + 1 - 1, 60)
+    with pytest.raises(UserError, match="7 processes cannot be spread evenly over nodes of .* 5"):
+        Profile(processes_per_node=5).parameters(7, 60)
 
 
 def test_what_is_not_given_is_not_asked_for():
