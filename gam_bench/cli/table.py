@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 Sources = Annotated[
     list[str],
-    typer.Argument(metavar="SUITE|FILE…", help="A suite, or results: run folders' folder, runs.jsonl, runs.csv."),
+    typer.Argument(
+        metavar="SUITE|FILE…", help="A suite, or results: run folders' folder, runs.jsonl, runs.csv."
+    ),
 ]
 Margin = Annotated[
-    float, typer.Option(min=0.0, metavar="POINTS", help="Within so many points a published accuracy is reproduced.")
+    float,
+    typer.Option(min=0.0, metavar="POINTS", help="Within so many points a published accuracy is reproduced."),
 ]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there.")]
 
@@ -41,14 +44,17 @@ def command(
     only: Only = [],  # noqa: B006
     format: Annotated[Format, typer.Option(help="How it is written.")] = Format.TERMINAL,
     rows: Annotated[str, typer.Option(metavar="SETTING,…", help="Settings that make the rows.")] = "",
-    columns: Annotated[str, typer.Option(metavar="SETTING,…", help="Settings that make the columns [optimizer].")] = "",
+    columns: Annotated[
+        str, typer.Option(metavar="SETTING,…", help="Settings that make the columns [optimizer].")
+    ] = "",
     metric: Annotated[
         str, typer.Option(metavar="METRIC,…", help="Result columns, the main one first [test_accuracy, …].")
     ] = "",
     margin: Margin = 0.5,
     output: Output = None,
 ) -> None:
-    """Compare optimizers: mean ± sd, paired differences, cost, and the published figure beside the measured one.
+    """Compare optimizers: mean ± sd, paired differences, cost, and the published figure beside the measured
+    one.
 
     Examples: `gam-bench table quickstart` · `gam-bench table cifar100 --format latex -o table.tex` ·
     `gam-bench table results/cifar100/runs.jsonl --metric lambda_max`
@@ -73,9 +79,16 @@ def print_tables(suite: Suite, found: Sequence[Standing]) -> None:
 
 
 def frame_of(
-    sources: Sequence[str], results: Path, seeds: str, only: list[str], *, curves: bool = False, environment: bool = True
+    sources: Sequence[str],
+    results: Path,
+    seeds: str,
+    only: list[str],
+    *,
+    curves: bool = False,
+    environment: bool = True,
 ) -> "pd.DataFrame":
-    """The runs that the arguments name: files and folders are read, anything else is a suite with its planned runs."""
+    """The runs that the arguments name: files and folders are read, anything else is a suite with its planned
+    runs."""
     from gam_bench.report import export, frame
 
     tables = []

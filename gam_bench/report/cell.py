@@ -1,0 +1,186 @@
+"""A cell of a table: the runs that differ in nothing but the seed, and what they measured."""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gam_bench.data.catalog import AUGMENTATIONS, DATASETS
+from gam_bench.errors import UserError, did_you_mean
+from gam_bench.optim.catalog import BASES, OPTIMIZERS
+from gam_bench.report.frame import settings as settings_of
+from gam_bench.report.frame import varying
+from gam_bench.report.metric import Metric
+
+TASK = ("dataset", "label_noise", "model", "augmentation")
+"""What a row of a table is about, by default."""
+TITLES = {
+    "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "sam": "SAM", "gam": "GAM",
+    "exact-gam": "ExactGAM", "sam+gam": "SAM+GAM",
+}  # fmt: skip
+
+
+@cache
+def tuned() -> frozenset[str]:
+    """The settings that each optimizer may have its own best value of; all others must agree in a fair
+    comparison."""
+    parts = [entry.settings for entry in OPTIMIZERS.values()] + [entry.settings for entry in BASES.values()]
+    brought = {key for part in parts for key in part.model_fields}
+    schedule = {"lr", "weight_decay", "schedule", "schedule_every", "warmup_epochs", "min_lr", "clip_norm"}
+    return frozenset(brought | schedule | {"optimizer", "perturbation", "micro_batch", "seed"})
+
+
+@dataclass
+class Cell:
+    """Runs with equal settings, one a seed.
+
+    `key`: the settings that tell cells of the table apart. `values`: seed → metric of the finished runs,
+    stored units. `states`: how many runs are in each state. `assumed`: how many of the settings no source
+    gives; None if unknown.
+    """
+
+    key: dict[str, Any]
+    settings: dict[str, Any]
+    metric: Metric
+    values: dict[int, float]
+    states: Counter[str]
+    assumed: int | None = None
+    runs: list[str] = field(default_factory=list)
+
+    @property
+    def optimizer(self) -> str:
+        return str(self.settings["optimizer"])
+
+    @property
+    def planned(self) -> int:
+        return sum(self.states.values())
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @cached_property
+    def mean(self) -> float | None:
+        return float(np.mean(list(self.values.values()))) if self.values else None
+
+    @cached_property
+    def sd(self) -> float | None:
+        """Sample standard deviation over seeds; None below two."""
+        return float(np.std(list(self.values.values()), ddof=1)) if self.n > 1 else None
+
+
+def title(optimizer: str) -> str:
+    """An optimizer as papers write it."""
+    return TITLES.get(optimizer, optimizer)
+
+
+def telling(table: pd.DataFrame) -> list[str]:
+    """The settings that tell the runs of a table apart besides optimizer and seed.
+
+    Of the task (data set, label noise, model, augmentation) those that vary, and every other setting that
+    still varies among the runs of one optimizer on one task. Settings that merely follow the task or the
+    optimizer are left out.
+    """
+    task = varying(table, [name for name in TASK if name in table])
+    group = [*task, "optimizer"]
+    others = varying(table, [name for name in settings_of(table) if name not in (*TASK, "optimizer", "seed")])
+    if not others:
+        return task
+    per_group = table.groupby(group, dropna=False, sort=False)[others].nunique(dropna=False)
+    return task + [name for name in others if (per_group[name] > 1).any()]
+
+
+def check_key(table: pd.DataFrame, names: Sequence[str]) -> None:
+    """Raise UserError for an unknown setting, or when cells told apart by `names` would mix different
+    runs."""
+    known = settings_of(table)
+    for name in names:
+        if name not in known:
+            raise UserError(f"{name!r} is no setting of these runs{did_you_mean(name, known)}")
+    mixed = [
+        name
+        for name in (*telling(table), "optimizer")
+        if name not in names and name in varying(table, [name])
+    ]
+    if mixed:
+        per_cell = table.groupby(list(names), dropna=False, sort=False)[mixed].nunique(dropna=False)
+        mixed = [name for name in mixed if (per_cell[name] > 1).any()]
+    if mixed:
+        raise UserError(
+            f"a cell would mix runs that differ in {', '.join(mixed)}; add it to --rows or --columns"
+        )
+
+
+def cells(table: pd.DataFrame, key: Sequence[str], metrics: Sequence[Metric]) -> list[Cell]:
+    """All cells of all metrics, in order of first appearance."""
+    constant = [name for name in settings_of(table) if name != "seed"]
+    columns = {metric.name: _column(table, metric.name) for metric in metrics}
+    states, seeds, uids = table["state"].tolist(), table["seed"].tolist(), table["uid"].tolist()
+    sources = table["sources"].tolist()
+    made = []
+    groups = _groups(table, list(key))
+    firsts = table[constant].iloc[[rows[0] for rows in groups]].to_dict("records")
+    for rows, first in zip(groups, firsts, strict=True):
+        settings = {str(name): value for name, value in first.items() if not _missing(value)}
+        counted = Counter(states[row] for row in rows)
+        for metric in metrics:
+            column = columns[metric.name]
+            values = {
+                seeds[row]: column[row]
+                for row in rows
+                if states[row] == "done" and math.isfinite(column[row])
+            }
+            made.append(
+                Cell(
+                    {name: settings.get(name) for name in key}, settings, metric, values, counted,
+                    _assumed(sources[rows[0]]), [uids[row] for row in rows],
+                )
+            )  # fmt: skip
+    return made
+
+
+def _groups(table: pd.DataFrame, key: list[str]) -> list[list[int]]:
+    """Row numbers of each group, in order of first appearance."""
+    numbers = table.groupby(key, dropna=False, sort=False).ngroup().tolist() if key else [0] * len(table)
+    groups: list[list[int]] = [[] for _ in range(max(numbers, default=-1) + 1)]
+    for row, number in enumerate(numbers):
+        groups[number].append(row)
+    return groups
+
+
+def _column(table: pd.DataFrame, name: str) -> list[float]:
+    return table[name].tolist() if name in table else [math.nan] * len(table)
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value != value
+
+
+@cache
+def _assumed(sources: str) -> int | None:
+    return sum(source == "assumed" for source in json.loads(sources).values()) if sources else None
+
+
+def sort_key(name: str, value: Any) -> tuple[Any, ...]:
+    """Rows and columns in the catalogue's order where there is one, else numbers by size, names by their
+    numbers."""
+    if value is None:
+        return (0, 0, ())
+    if isinstance(value, int | float):
+        return (1, float(value), ())
+    catalogues: dict[str, Iterable[str]] = {
+        "dataset": DATASETS, "augmentation": AUGMENTATIONS, "optimizer": OPTIMIZERS,
+    }  # fmt: skip
+    known = list(catalogues.get(name, ()))
+    place = known.index(value) if value in known else len(known)
+    parts = tuple(
+        (1, int(part)) if part.isdigit() else (0, part) for part in re.split(r"(\d+)", str(value)) if part
+    )
+    return (2, place, tuple((kind, str(part).zfill(12) if kind else part) for kind, part in parts))

@@ -1,0 +1,110 @@
+"""What the accuracy cost: passes, time on equal hardware, and what equal compute would have bought."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from gam_bench.report.cell import tuned
+from gam_bench.report.frame import settings
+
+HARDWARE = ["device_name", "threads"]
+
+
+def add_relative(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with `relative_passes` and `relative_seconds`: each run over the mean of its base optimizer.
+
+    The base optimizer's runs are those with equal settings in all that a fair comparison shares (epochs
+    included); for seconds also on equal hardware (device and threads). Missing where there are none: times
+    across different hardware are never divided.
+    """
+    shared = [name for name in settings(table) if name not in tuned()]
+    alone = table[(table["optimizer"] == table["base"]) & (table["state"] == "done")]
+    made = table.copy()
+    for name, column, key in (
+        ("relative_passes", "forward_backward_passes", shared),
+        ("relative_seconds", "train_seconds", shared + HARDWARE),
+    ):
+        numbers = table.groupby(key, dropna=False, sort=False).ngroup()
+        reference = alone[column].groupby(numbers[alone.index]).mean()
+        made[name] = table[column] / numbers.map(reference)
+    return made
+
+
+def hardware(table: pd.DataFrame) -> list[str]:
+    """The machines that the finished runs' times are of, most runs first, e.g. `NVIDIA A100, 4 threads (12
+    runs)`."""
+    done = table[table["state"] == "done"]
+    counts = done.groupby(HARDWARE, dropna=False).size().reset_index(name="runs")
+    counts = counts.sort_values(["runs", *HARDWARE], ascending=[False, True, True])
+    return [
+        f"{device or 'unknown device'}, {_threads(threads)} ({number} run{'s' * (number != 1)})"
+        for device, threads, number in counts.itertuples(index=False)
+    ]
+
+
+def _threads(number: float) -> str:
+    if not np.isfinite(number):
+        return "threads unknown"
+    return f"{number:.0f} thread{'s' * (number != 1)}"
+
+
+def hours(table: pd.DataFrame) -> dict[str, float]:
+    """Hours of all finished runs by device kind: `{"cuda": GPU-hours, "cpu": CPU-worker-hours}`."""
+    done = table[table["state"] == "done"]
+    seconds = done["total_seconds"].fillna(done["train_seconds"])
+    return {
+        str(kind or "unknown"): float(total) / 3600
+        for kind, total in seconds.groupby(done["device"]).sum().items()
+    }
+
+
+def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:
+    """For each point whether no other is at once cheaper (or as cheap) and better (or as good), and not the
+    same."""
+    return [
+        not any(
+            other_cost <= cost and other_gain >= gain and (other_cost, other_gain) != (cost, gain)
+            for other_cost, other_gain in zip(costs, gains, strict=True)
+        )
+        for cost, gain in zip(costs, gains, strict=True)
+    ]
+
+
+def epochs_to(curve: Sequence[float], target: float) -> int | None:
+    """The first epoch (from 1) at whose end the curve has reached the target; None if never."""
+    reached = np.flatnonzero(np.asarray(curve, dtype=float) >= target)
+    return int(reached[0]) + 1 if len(reached) else None
+
+
+@dataclass(frozen=True)
+class ToTarget:
+    """Means over the seeds that reached the target; `reached` of `seeds` did."""
+
+    optimizer: str
+    target: float
+    reached: int
+    seeds: int
+    epochs: float | None
+    passes: float | None
+    seconds: float | None
+
+
+def to_target(runs: pd.DataFrame, target: float) -> list[ToTarget]:
+    """What each optimizer of one task spent until its test accuracy first reached `target` (a fraction).
+
+    `runs` are finished runs with curves (see `frame.load`).
+    """
+    found = []
+    for optimizer, group in runs.groupby("optimizer", sort=False):
+        spent = []
+        for accuracy, passes, seconds in zip(
+            group["curve_test_accuracy"], group["curve_passes"], group["curve_train_seconds"], strict=True
+        ):
+            epoch = epochs_to(accuracy, target)
+            if epoch is not None:
+                spent.append((epoch, np.sum(passes[:epoch]), np.sum(seconds[:epoch])))
+        epochs, passes, seconds = np.mean(spent, axis=0) if spent else (None, None, None)
+        found.append(ToTarget(str(optimizer), target, len(spent), len(group), epochs, passes, seconds))
+    return found

@@ -1,0 +1,187 @@
+"""Results as one file that can be committed: a row a run, with everything tables and pages are made of.
+
+`runs.jsonl` keeps types as they are; `runs.csv` holds the same columns for spreadsheets and R, learning
+curves as numbers with spaces between. Both give back the frame they were made from, so every table and page
+comes out the same, byte for byte. The column `schema` is the version of this layout.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gam_bench.errors import UserError
+from gam_bench.files import write_atomically
+from gam_bench.report.frame import HEAD, RESULT_TEXTS, RESULTS, Record, frame
+
+SCHEMA = 1
+FORMATS = ("jsonl", "csv")
+_TEXT = frozenset((*HEAD, *RESULT_TEXTS, "error", "sources"))
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write the runs (with `curves=True` and `environment=True`) to `path`, .jsonl or .csv, whole or not at
+    all.
+
+    Raises UserError for another ending and for a folder that cannot be written.
+    """
+    records = [{"schema": SCHEMA} | _record(row) for row in table.to_dict("records")]
+    text = _as_csv(records) if _format(path) == "csv" else "".join(f"{_line(record)}\n" for record in records)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+def read(path: Path, *, curves: bool = False) -> pd.DataFrame:
+    """The frame in an exported file. Raises UserError for another schema or a damaged line."""
+    try:
+        records = _from_csv(path) if _format(path) == "csv" else _from_jsonl(path)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no UTF-8 text") from None
+    for number, record in enumerate(records, start=1):
+        if record.pop("schema", None) != SCHEMA:
+            raise UserError(f"{path}, run {number}: no export of schema {SCHEMA}, which this version reads")
+        for name in [name for name in record if name.startswith("curve_")]:
+            values = record.pop(name)
+            if curves:
+                record[name] = tuple(math.nan if value is None else float(value) for value in values)
+    return frame(records)
+
+
+def merge(tables: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
+    """One frame of several, each with a name for messages; a run that two hold is taken once.
+
+    A finished run wins over an unfinished one. Raises UserError when two hold different settings or different
+    figures for one run: that is a clash somebody must look at.
+    """
+    kept: dict[str, tuple[str, Record]] = {}
+    for name, table in tables:
+        for row in table.to_dict("records"):
+            record = _record(row)
+            uid = record["uid"]
+            if uid not in kept:
+                kept[uid] = (name, record)
+                continue
+            first, held = kept[uid]
+            _refuse_clash(uid, first, held, name, record)
+            if held["state"] != "done" and record["state"] == "done":
+                kept[uid] = (name, record)
+    return frame(record for _, record in kept.values())
+
+
+def _refuse_clash(uid: str, first: str, held: Record, second: str, record: Record) -> None:
+    """Settings must agree; figures too where both are done, times and machines apart."""
+    measured = {
+        "train_seconds",
+        "eval_seconds",
+        "total_seconds",
+        "images_per_second",
+        "peak_memory_bytes",
+        "attempts",
+    }
+    apart = (
+        measured
+        | set(RESULT_TEXTS)
+        | {"state", "error", "suite", "suite_title", "sources", "threads", "seconds_per_epoch"}
+    )
+    apart |= {"curve_train_seconds"}
+    both_done = held["state"] == record["state"] == "done"
+    for name in sorted(set(held) | set(record)):
+        figure = name in RESULTS or name.startswith("curve_")
+        if name in apart or name.startswith("env_") or (figure and not both_done):
+            continue
+        if held.get(name) != record.get(name):
+            raise UserError(
+                f"{uid} is in both {first} and {second} with different {name} "
+                f"({held.get(name)!r} and {record.get(name)!r}); leave one of the two out"
+            )
+
+
+def _record(row: Mapping[Any, Any]) -> Record:
+    """A row without its missing values and derived columns, in plain Python types."""
+    record: Record = {}
+    for name, value in row.items():
+        if name == "seconds_per_epoch" or (name in _TEXT and value == "" and name != "suite"):
+            continue
+        if isinstance(value, tuple):
+            record[str(name)] = [None if math.isnan(entry) else entry for entry in value]
+        elif value is not None and value == value:
+            plain = value.item() if hasattr(value, "item") else value
+            record[str(name)] = int(plain) if name in RESULTS and float(plain).is_integer() else plain
+    return record
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False)
+
+
+def _format(path: Path) -> str:
+    ending = path.suffix.removeprefix(".")
+    if ending not in FORMATS:
+        raise UserError(f"{path}: results are read and written as .jsonl or .csv")
+    return ending
+
+
+def _from_jsonl(path: Path) -> list[Record]:
+    records = []
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                record = json.loads(line)
+                record["uid"]
+            except (ValueError, KeyError, TypeError):
+                raise UserError(f"{path}, line {number} is damaged: no JSON of a run") from None
+            records.append(record)
+    return records
+
+
+def _as_csv(records: Sequence[Record]) -> str:
+    flat = [
+        {
+            name: " ".join("" if entry is None else repr(entry) for entry in value)
+            if isinstance(value, list)
+            else value
+            for name, value in record.items()
+        }
+        for record in records
+    ]
+    return pd.DataFrame(flat, dtype=object).to_csv(index=False, lineterminator="\n")
+
+
+def _from_csv(path: Path) -> list[Record]:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except pd.errors.ParserError as error:
+        raise UserError(f"{path} is damaged: {error}") from None
+    except pd.errors.EmptyDataError:
+        raise UserError(f"{path} is empty") from None
+    if "schema" not in table or "uid" not in table:
+        raise UserError(f"{path} is no export of gam-bench: it has no columns schema and uid")
+    columns = {str(name): [_value(str(name), text) for text in table[name]] for name in table}
+    return [
+        {name: values[row] for name, values in columns.items() if values[row] is not None}
+        for row in range(len(table))
+    ]
+
+
+def _value(name: str, text: str) -> Any:
+    """The value that a CSV field was written from."""
+    if name.startswith("curve_"):
+        return [None if entry == "" else float(entry) for entry in text.split(" ")] if text else None
+    if name in _TEXT or name.startswith("env_"):
+        return text or (None if name != "suite" else "")
+    if text in ("", "True", "False"):
+        return {"": None, "True": True, "False": False}[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text

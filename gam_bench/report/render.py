@@ -1,0 +1,337 @@
+"""A table as text of one format: terminal, markdown, latex, html, csv, json."""
+
+import csv
+import html
+import io
+import json
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gam_bench.report.cell import TASK, Cell
+from gam_bench.report.finding import Finding
+from gam_bench.report.table import Entry, Table
+
+SHOWN_FINDINGS = 24
+"""A table on a terminal or in a paper names at most so many comparisons; json and csv have them all."""
+
+
+def render(table: Table, format: str) -> str:
+    """The table in one of `FORMATS`, ending in a newline."""
+    return FORMATS[format](table).rstrip("\n") + "\n"
+
+
+def markdown(table: Table) -> str:
+    """A table that GitHub renders, with findings and notes below."""
+    named = _named(table)
+    head = [*table.row_names, *([""] if named else []), *table.columns]
+    align = ["---"] * (len(head) - len(table.columns)) + ["---:"] * len(table.columns)
+    rows = [
+        [
+            *map(_markdown, (*line.labels, *([line.what] if named else []))),
+            *map(_markdown_entry, line.entries),
+        ]
+        for line in table.lines
+    ]
+    body = [_pipe(map(_markdown, head)), _pipe(align), *map(_pipe, rows)]
+    parts = [
+        f"**{_markdown(table.title)}**",
+        _markdown(f"{table.about}. {table.scoreboard}"),
+        "\n".join(body),
+    ]
+    parts += [
+        "\n".join(f"- {_markdown(text)}" for text in texts)
+        for texts in (sentences(table), table.notes)
+        if texts
+    ]
+    return "\n\n".join(parts)
+
+
+def _markdown_entry(entry: Entry) -> str:
+    return f"**{_markdown(entry.text)}**" if entry.best else _markdown(entry.text)
+
+
+def _pipe(cells: Any) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown(text: str) -> str:
+    """Escaped text: no emphasis, code, HTML, entity, cell border or link of its own."""
+    return re.sub(r"([\\`*_<|~&]|(?<=\])\()", r"\\\1", text).replace("\n", " ")
+
+
+def latex(table: Table) -> str:
+    """A booktabs table that compiles as it stands, after `\\usepackage{booktabs}`; plain characters only."""
+    named = _named(table)
+    head = [*table.row_names, *([""] if named else []), *table.columns]
+    left = len(head) - len(table.columns)
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_latex(f'{table.title}. {table.about}. {table.scoreboard}')}}}",
+        rf"\begin{{tabular}}{{{'l' * left}{'r' * len(table.columns)}}}",
+        r"\toprule",
+        _ampersand(map(_latex, head)),
+        r"\midrule",
+    ]
+    for place, line in enumerate(table.lines):
+        if place and line.kind == "measured" and named:
+            lines.append(r"\addlinespace")
+        texts = [rf"\textbf{{{_latex(e.text)}}}" if e.best else _latex(e.text) for e in line.entries]
+        lines.append(_ampersand([*map(_latex, line.labels), *([_latex(line.what)] if named else []), *texts]))
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    notes = [*sentences(table), *table.notes]
+    if notes:
+        lines += [r"", r"\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
+        lines += [rf"{_latex(note)}\par" for note in notes]
+        lines += [r"\end{minipage}"]
+    return "\n".join([*lines, r"\end{table}"])
+
+
+def _ampersand(cells: Any) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "`": r"\textasciigrave{}", '"': "''", "“": "``", "”": "''", "’": "'",
+    "–": "--", "—": "---",
+    "[": "{[}", "]": "{]}", "…": r"\dots{}", "±": r"$\pm$", "−": r"$-$", "×": r"$\times$", "·": r"$\cdot$",
+    "≤": r"$\le$", "≥": r"$\ge$", "°": r"$^\circ$", "λ": r"$\lambda$", "ρ": r"$\rho$", "α": r"$\alpha$",
+    "β": r"$\beta$", "γ": r"$\gamma$",
+}  # fmt: skip
+
+
+def _latex(text: str) -> str:
+    """Escaped text; a character that plain LaTeX has no way to set becomes `?`."""
+    return "".join(_LATEX.get(char, char if _plain(char) else "?") for char in text)
+
+
+def _plain(char: str) -> bool:
+    """Whether pdflatex sets it as it is: ASCII, and the letters of Latin-1 and Latin Extended-A."""
+    return char.isprintable() and (char.isascii() or (char.isalpha() and ord(char) < 0x180))
+
+
+def page(table: Table) -> str:
+    """An HTML fragment by pandas' Styler: the table with its caption, then findings and notes."""
+    import pandas as pd
+
+    named = _named(table)
+    head = [*table.row_names, *([" "] if named else []), *table.columns]
+    rows = [
+        [*line.labels, *([line.what] if named else []), *(entry.text for entry in line.entries)]
+        for line in table.lines
+    ]
+    left = len(head) - len(table.columns)
+    frame = pd.DataFrame(rows, columns=pd.RangeIndex(len(head)))
+    weights = pd.DataFrame("", index=frame.index, columns=frame.columns)
+    for row, line in enumerate(table.lines):
+        for column, entry in enumerate(line.entries):
+            weights.iat[row, left + column] = "font-weight: bold" if entry.best else ""
+    names = [html.escape(name) for name in head]
+    styler = (
+        frame.style.hide(axis="index")
+        .format(escape="html")
+        .format_index(lambda place: names[int(str(place))], axis="columns")
+        .apply(lambda _: weights, axis=None)
+        .set_caption(html.escape(table.title))
+        .set_uuid("gam-bench")
+        .set_table_attributes('class="gam-bench"')
+        .set_table_styles([{"selector": "th, td", "props": "padding: 0.2em 0.8em; text-align: left"}])
+        .set_properties(subset=list(range(left, len(head))), **{"text-align": "right"})
+    )
+    lists = "".join(
+        f"<ul>\n{''.join(f'<li>{html.escape(text)}</li>{chr(10)}' for text in texts)}</ul>\n"
+        for texts in (sentences(table), table.notes)
+        if texts
+    )
+    return f"{styler.to_html()}<p>{html.escape(f'{table.about}. {table.scoreboard}')}</p>\n{lists}"
+
+
+def terminal(table: Table, *, colour: bool = False, width: int = 0) -> str:
+    """Text for a terminal, as wide as the table needs; `width` folds what stands around it (0: never)."""
+    named = _named(table)
+    head = [*table.row_names, *([""] if named else []), *table.columns]
+    rows = [
+        [*line.labels, *([line.what] if named else []), *(entry.text for entry in line.entries)]
+        for line in table.lines
+    ]
+    left = len(head) - len(table.columns)
+    widths = [max(len(text) for text in column) for column in zip(head, *rows, strict=True)]
+
+    def aligned(texts: Sequence[str]) -> list[str]:
+        return [
+            text.ljust(size) if place < left else text.rjust(size)
+            for place, (text, size) in enumerate(zip(texts, widths, strict=True))
+        ]
+
+    bold, dim = (_ansi("1"), _ansi("2")) if colour else (str, str)
+    fold = _folder(width)
+    out = [
+        bold(fold(table.title)),
+        dim(fold(table.about)),
+        fold(table.scoreboard),
+        "",
+        bold("  ".join(aligned(head))),
+    ]
+    for place, (line, texts) in enumerate(zip(table.lines, map(aligned, rows), strict=True)):
+        if place and line.kind == "measured" and table.lines[place - 1].kind != "measured":
+            out.append("")
+        labels, figures = texts[: len(line.labels)], texts[len(line.labels) :]
+        if line.kind != "measured":
+            figures = [dim(text) for text in figures]
+        for column, entry in enumerate(line.entries):
+            if entry.best:
+                figures[column - len(line.entries)] = bold(figures[column - len(line.entries)])
+        out.append("  ".join([*labels, *figures]))
+    for texts, style in ((sentences(table), str), (table.notes, dim)):
+        out += ["", *(style(fold(text)) for text in texts)] if texts else []
+    return "\n".join(line.rstrip() for line in out)
+
+
+def _ansi(code: str) -> Callable[[str], str]:
+    return lambda text: f"\x1b[{code}m{text}\x1b[0m"
+
+
+def _folder(width: int) -> Callable[[str], str]:
+    """Fold prose at `width`, further lines indented; 0 leaves it alone."""
+    return (lambda text: textwrap.fill(text, width, subsequent_indent="  ")) if width else str
+
+
+def sentences(table: Table) -> list[str]:
+    """The findings, each with its row; of many, the first and how many more."""
+    told = [
+        f"{where}: {finding.sentence()}." if where else f"{finding.sentence()}."
+        for where, finding in table.findings
+    ]
+    if len(told) <= SHOWN_FINDINGS:
+        return told
+    return [
+        *told[:SHOWN_FINDINGS],
+        f"{len(told) - SHOWN_FINDINGS} more comparisons are in --format json and csv.",
+    ]
+
+
+def as_json(table: Table) -> str:
+    """A list of cells, a metric each; accuracies are fractions, nothing is rounded."""
+    return json.dumps(records(table), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def as_csv(table: Table) -> str:
+    """The same cells flat, a row each."""
+    rows = [_flat(record) for record in records(table)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def records(table: Table) -> list[dict[str, Any]]:
+    """Each cell as JSON: settings, mean, sd, n, planned, what it was compared with, what is published."""
+    compared: dict[int, list[Finding]] = {}
+    for _, finding in table.findings:
+        compared.setdefault(id(finding.one), []).append(finding)
+    return [_record(table, cell, compared.get(id(cell), [])) for cell in table.cells]
+
+
+def _record(table: Table, cell: Cell, found: list[Finding]) -> dict[str, Any]:
+    task = {name: cell.settings.get(name) for name in ("dataset", "label_noise", "augmentation", "model")}
+    more = {name: value for name, value in cell.key.items() if name not in (*TASK, "optimizer")}
+    record: dict[str, Any] = {
+        **task,
+        **more,
+        "optimizer": cell.optimizer,
+        "metric": cell.metric.name,
+        "selection": cell.metric.selection,
+        "mean": cell.mean,
+        "sd": cell.sd,
+        "n": cell.n,
+        "planned": cell.planned,
+        "failed": cell.states["failed"],
+        "diverged": cell.states["diverged"],
+        "seeds": sorted(cell.values),
+        "assumed_settings": cell.assumed,
+    }
+    if id(cell) not in table.published:
+        return record
+    judgement = table.judgements[id(cell)]
+    record["comparisons"] = [_comparison(finding) for finding in found]
+    record["published"] = [
+        {
+            "source": match.figure.source,
+            "table": match.figure.table,
+            "value": match.figure.value,
+            "spread": match.figure.spread,
+            "spread_kind": match.figure.spread_kind or None,
+            "n": match.figure.n,
+            "differences": list(match.differences),
+        }
+        for match in table.published[id(cell)]
+    ]
+    record["verdict"] = {
+        "verdict": str(judgement.verdict),
+        "difference": judgement.difference,
+        "low": judgement.low,
+        "high": judgement.high,
+        "p": judgement.p,
+        "seeds": judgement.seeds,
+        "reason": judgement.reason,
+    }
+    return record
+
+
+def _comparison(finding: Finding) -> dict[str, Any]:
+    found = finding.comparison
+    return {
+        "with": finding.other.optimizer,
+        "equal_compute": finding.equal_compute,
+        "n": found.n if found else 0,
+        "difference": found.difference if found else None,
+        "low": found.low if found else None,
+        "high": found.high if found else None,
+        "t_low": found.t_low if found else None,
+        "t_high": found.t_high if found else None,
+        "p": found.p if found else None,
+        "p_holm": finding.p_holm,
+        "conclusion": finding.conclusion(),
+    }
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """A record in one level: of several comparisons that with the base (the first), of several figures the
+    first."""
+    flat = {
+        key: value
+        for key, value in record.items()
+        if key not in ("comparisons", "published", "verdict", "seeds")
+    }
+    flat["seeds"] = " ".join(map(str, record["seeds"]))
+    for name, prefix in (("comparisons", "compared"), ("published", "published")):
+        for first in record.get(name, [])[:1]:
+            flat |= {
+                f"{prefix}_{key}": "; ".join(v) if isinstance(v, list) else v for key, v in first.items()
+            }
+    if "verdict" in record:
+        flat |= {"verdict": record["verdict"]["verdict"], "seeds_to_decide": record["verdict"]["seeds"]}
+    return {key: "" if value is None else value for key, value in flat.items()}
+
+
+def _named(table: Table) -> bool:
+    """Whether lines need a column that says what they show."""
+    return any(line.kind != "measured" for line in table.lines)
+
+
+FORMATS: dict[str, Callable[[Table], str]] = {
+    "terminal": terminal,
+    "markdown": markdown,
+    "latex": latex,
+    "html": page,
+    "csv": as_csv,
+    "json": as_json,
+}
