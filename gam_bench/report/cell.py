@@ -29,8 +29,7 @@ TITLES = {
 
 @cache
 def tuned() -> frozenset[str]:
-    """The settings that each optimizer may have its own best value of; all others must agree in a fair
-    comparison."""
+    """The settings that each optimizer may have its own best of; a fair comparison shares all others."""
     parts = [entry.settings for entry in OPTIMIZERS.values()] + [entry.settings for entry in BASES.values()]
     brought = {key for part in parts for key in part.model_fields}
     schedule = {"lr", "weight_decay", "schedule", "schedule_every", "warmup_epochs", "min_lr", "clip_norm"}
@@ -98,8 +97,7 @@ def telling(table: pd.DataFrame) -> list[str]:
 
 
 def check_key(table: pd.DataFrame, names: Sequence[str]) -> None:
-    """Raise UserError for an unknown setting, or when cells told apart by `names` would mix different
-    runs."""
+    """Raise UserError for an unknown setting, or when `names` would leave different runs in one cell."""
     known = settings_of(table)
     for name in names:
         if name not in known:
@@ -169,8 +167,7 @@ def _assumed(sources: str) -> int | None:
 
 
 def sort_key(name: str, value: Any) -> tuple[Any, ...]:
-    """Rows and columns in the catalogue's order where there is one, else numbers by size, names by their
-    numbers."""
+    """The catalogue's order where there is one, else numbers by size and names by the numbers in them."""
     if value is None:
         return (0, 0, ())
     if isinstance(value, int | float):

@@ -33,8 +33,7 @@ def add_relative(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def hardware(table: pd.DataFrame) -> list[str]:
-    """The machines that the finished runs' times are of, most runs first, e.g. `NVIDIA A100, 4 threads (12
-    runs)`."""
+    """The machines behind the finished runs' times, most runs first: `NVIDIA A100, 4 threads (12 runs)`."""
     done = table[table["state"] == "done"]
     counts = done.groupby(HARDWARE, dropna=False).size().reset_index(name="runs")
     counts = counts.sort_values(["runs", *HARDWARE], ascending=[False, True, True])
@@ -61,8 +60,7 @@ def hours(table: pd.DataFrame) -> dict[str, float]:
 
 
 def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:
-    """For each point whether no other is at once cheaper (or as cheap) and better (or as good), and not the
-    same."""
+    """For each point whether no other point costs no more and gains no less."""
     return [
         not any(
             other_cost <= cost and other_gain >= gain and (other_cost, other_gain) != (cost, gain)

@@ -105,8 +105,7 @@ def load(path: str | Path, *, curves: bool = False, environment: bool = True) ->
 def of_suite(
     suite: "Suite", standings: Iterable["Standing"], *, curves: bool = False, environment: bool = True
 ) -> pd.DataFrame:
-    """A row for every planned run, with what there is of it, in the suite's order (see
-    `store.scan.standings`)."""
+    """A row for every planned run, in the suite's order, with what there is of it (`store.scan.standings`)."""
     head: Record = {"suite": suite.name, "suite_title": suite.title}
     records = []
     for standing in standings:
@@ -187,8 +186,7 @@ _ORDER = {name: place for place, name in enumerate((*HEAD, *RunSpec.model_fields
 
 
 def _place(name: str) -> tuple[int, int, str]:
-    """Columns stand in one order wherever they were read from: head, settings, results, environment,
-    curves."""
+    """One order wherever columns were read from: head, settings, results, environment, curves."""
     if name in NO_SETTINGS:
         return (0 if name in HEAD else 2, _ORDER.get(name, len(_ORDER)), name)
     group = 4 if name.startswith("curve_") else 3 if name.startswith("env_") else 1

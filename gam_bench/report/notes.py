@@ -42,7 +42,7 @@ def statistics(chosen: Metric, found: Sequence[Finding]) -> list[str]:
     if any(finding.comparison and 2 < finding.comparison.n < FEW for finding in tested):
         notes.append(
             "Intervals: BCa bootstrap of the paired differences, which with few seeds is too narrow (of "
-            "normal differences it covered the truth in 73 % of simulated cases at n = 3, 84 % at 5, 90 % at 10); "
+            "normal differences, 73 % of simulated intervals covered the truth at n = 3, 84 % at 5, 90 % at 10); "
             "t: Student's, for normal differences."
         )
     return notes
@@ -74,11 +74,9 @@ def published(figures: Sequence[Figure], chosen: Metric, margin: float) -> list[
     if not figures:
         return []
     rule = (
-        f"Verdicts: reproduced within ±{chosen.text(margin)} {chosen.points} by two one-sided tests at 5 %; differs "
-        "where the 95 % interval of the difference excludes 0; else undecided (seeds that would do). "
+        f"Verdicts: reproduced within ±{chosen.text(margin)} {chosen.points} by two one-sided tests at 5 %; "
+        "differs where the 95 % interval of the difference excludes 0; else undecided (seeds that would do). "
         "Published ± is the sd over runs."
     )
-    return [
-        rule,
-        *(f"{source}: {citations()[source]}." for source in sorted({figure.source for figure in figures})),
-    ]
+    sources = sorted({figure.source for figure in figures})
+    return [rule, *(f"{source}: {citations()[source]}." for source in sources)]

@@ -211,8 +211,7 @@ def svg(panel: Panel) -> str:
 
 
 def save(found: Sequence[Panel], path: Path) -> None:
-    """All panels, which should be of one kind, on one sheet; the ending of `path` says the format (png, pdf,
-    svg)."""
+    """All panels on one sheet; the ending of `path` says the format: png, pdf or svg."""
     columns = min(3, len(found))
     rows = -(-len(found) // columns)
     with mpl.rc_context(_STYLE):

@@ -1,16 +1,12 @@
 """A table as text of one format: terminal, markdown, latex, html, csv, json."""
 
-import csv
 import html
-import io
-import json
 import re
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gam_bench.report.cell import TASK, Cell
-from gam_bench.report.finding import Finding
+from gam_bench.report.records import as_csv, as_json
 from gam_bench.report.table import Entry, Table
 
 SHOWN_FINDINGS = 24
@@ -214,112 +210,6 @@ def sentences(table: Table) -> list[str]:
         *told[:SHOWN_FINDINGS],
         f"{len(told) - SHOWN_FINDINGS} more comparisons are in --format json and csv.",
     ]
-
-
-def as_json(table: Table) -> str:
-    """A list of cells, a metric each; accuracies are fractions, nothing is rounded."""
-    return json.dumps(records(table), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def as_csv(table: Table) -> str:
-    """The same cells flat, a row each."""
-    rows = [_flat(record) for record in records(table)]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    out = io.StringIO()
-    writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
-def records(table: Table) -> list[dict[str, Any]]:
-    """Each cell as JSON: settings, mean, sd, n, planned, what it was compared with, what is published."""
-    compared: dict[int, list[Finding]] = {}
-    for _, finding in table.findings:
-        compared.setdefault(id(finding.one), []).append(finding)
-    return [_record(table, cell, compared.get(id(cell), [])) for cell in table.cells]
-
-
-def _record(table: Table, cell: Cell, found: list[Finding]) -> dict[str, Any]:
-    task = {name: cell.settings.get(name) for name in ("dataset", "label_noise", "augmentation", "model")}
-    more = {name: value for name, value in cell.key.items() if name not in (*TASK, "optimizer")}
-    record: dict[str, Any] = {
-        **task,
-        **more,
-        "optimizer": cell.optimizer,
-        "metric": cell.metric.name,
-        "selection": cell.metric.selection,
-        "mean": cell.mean,
-        "sd": cell.sd,
-        "n": cell.n,
-        "planned": cell.planned,
-        "failed": cell.states["failed"],
-        "diverged": cell.states["diverged"],
-        "seeds": sorted(cell.values),
-        "assumed_settings": cell.assumed,
-    }
-    if id(cell) not in table.published:
-        return record
-    judgement = table.judgements[id(cell)]
-    record["comparisons"] = [_comparison(finding) for finding in found]
-    record["published"] = [
-        {
-            "source": match.figure.source,
-            "table": match.figure.table,
-            "value": match.figure.value,
-            "spread": match.figure.spread,
-            "spread_kind": match.figure.spread_kind or None,
-            "n": match.figure.n,
-            "differences": list(match.differences),
-        }
-        for match in table.published[id(cell)]
-    ]
-    record["verdict"] = {
-        "verdict": str(judgement.verdict),
-        "difference": judgement.difference,
-        "low": judgement.low,
-        "high": judgement.high,
-        "p": judgement.p,
-        "seeds": judgement.seeds,
-        "reason": judgement.reason,
-    }
-    return record
-
-
-def _comparison(finding: Finding) -> dict[str, Any]:
-    found = finding.comparison
-    return {
-        "with": finding.other.optimizer,
-        "equal_compute": finding.equal_compute,
-        "n": found.n if found else 0,
-        "difference": found.difference if found else None,
-        "low": found.low if found else None,
-        "high": found.high if found else None,
-        "t_low": found.t_low if found else None,
-        "t_high": found.t_high if found else None,
-        "p": found.p if found else None,
-        "p_holm": finding.p_holm,
-        "conclusion": finding.conclusion(),
-    }
-
-
-def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """A record in one level: of several comparisons that with the base (the first), of several figures the
-    first."""
-    flat = {
-        key: value
-        for key, value in record.items()
-        if key not in ("comparisons", "published", "verdict", "seeds")
-    }
-    flat["seeds"] = " ".join(map(str, record["seeds"]))
-    for name, prefix in (("comparisons", "compared"), ("published", "published")):
-        for first in record.get(name, [])[:1]:
-            flat |= {
-                f"{prefix}_{key}": "; ".join(v) if isinstance(v, list) else v for key, v in first.items()
-            }
-    if "verdict" in record:
-        flat |= {"verdict": record["verdict"]["verdict"], "seeds_to_decide": record["verdict"]["seeds"]}
-    return {key: "" if value is None else value for key, value in flat.items()}
 
 
 def _named(table: Table) -> bool:

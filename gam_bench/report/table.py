@@ -33,8 +33,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the table. `labels` name the row (empty below its first line), `what` the figure that the
-    line shows."""
+    """A line of the table: `labels` name the row (empty below its first line), `what` says what it shows."""
 
     labels: tuple[str, ...]
     what: str
