@@ -12,6 +12,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from gam_bench.errors import UserError
+from gam_bench.launch.together import train_together
+from gam_bench.store.folder import State
 from gam_bench.suite.spec import RunSpec
 
 
@@ -35,8 +38,17 @@ def work(connection: Connection, results: str, device: str, threads: int) -> Non
             def tell(metrics: dict[str, Any], uid: str = spec.uid) -> None:
                 connection.send(("epoch", uid, metrics))
 
-            outcome = train(spec, Path(results), device=device, retry=message[1], on_epoch=tell)
-            connection.send(("end", spec.uid, outcome.state, outcome.message))
+            try:
+                if spec.processes > 1:
+                    state, text = train_together(spec, Path(results), device, threads, message[1], tell)
+                else:
+                    outcome = train(spec, Path(results), device=device, retry=message[1], on_epoch=tell)
+                    state, text = outcome.state, outcome.message
+            except (UserError, OSError) as error:  # the folder cannot be used; the next run's may be
+                if isinstance(error, ConnectionError):
+                    raise
+                state, text = State.FAILED, f"failed: {error}"
+            connection.send(("end", spec.uid, state, text))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         sys.exit(0)  # the parent is gone: the checkpoint stays for whoever comes next
 

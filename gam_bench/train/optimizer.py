@@ -32,9 +32,9 @@ def make_optimizer(spec: RunSpec, model: nn.Module) -> torch.optim.Optimizer:
 
 def _base(spec: RunSpec, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     settings: dict[str, Any] = dict(spec.base_settings)
-    common = {"lr": spec.lr, "weight_decay": spec.weight_decay, "fused": True}
+    settings |= {"lr": spec.lr, "weight_decay": spec.weight_decay, "fused": True}
     if spec.base == "sgd":
-        return torch.optim.SGD(parameters, **common, **settings)
-    betas = (settings.pop("beta1"), settings.pop("beta2"))
+        return torch.optim.SGD(parameters, **settings)
+    settings["betas"] = settings.pop("beta1"), settings.pop("beta2")
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.base]
-    return kind(parameters, **common, betas=betas, **settings)
+    return kind(parameters, **settings)

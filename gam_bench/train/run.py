@@ -17,9 +17,12 @@ from gam_bench.store.folder import RunFolder, State
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train.clock import peak_memory, reset_peak_memory
 from gam_bench.train.environment import device_name, environment
+from gam_bench.train.group import Group
+from gam_bench.train.precision import set_precision
 from gam_bench.train.trainer import Diverged, Trainer
 
 OnEpoch = Callable[[dict[str, Any]], None]
+ALONE = Group()
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,50 @@ def train(
     device: str = "cpu",
     retry: bool = False,
     on_epoch: OnEpoch | None = None,
+    group: Group = ALONE,
 ) -> Outcome:
     """Bring a run to its end in `results/runs/UID`, from its last finished epoch if it has one.
 
-    Returns at once when the run is done, has failed (unless `retry`), or another process holds it.
+    Returns at once when the run is done, has failed (unless `retry`), or another process holds it. Called by
+    every process of a data-parallel run's `group`, of which the first one writes and calls `on_epoch`.
     An exception of the run is recorded in its `error.txt` and returned, not raised; UserError is raised
-    when the folder holds another spec or cannot be written.
+    when the folder holds another spec or cannot be written, or the group has not `spec.processes` processes.
     """
+    if group.world != spec.processes:
+        raise UserError(f"{spec.uid} wants {spec.processes} processes (setting `processes`), here are {group.world}")
     folder = RunFolder.of(results, spec.uid)
-    folder.begin(spec)
-    claim = Claim.take(folder.path)
+    claim: Claim | None = None
+
+    def begin() -> Outcome | None:
+        nonlocal claim
+        folder.begin(spec)
+        claim = Claim.take(folder.path)
+        return _begun(folder, claim, retry)
+
+    if (outcome := group.on_first(begin)) is not None:
+        return outcome
+    try:
+        figures = _train(spec, folder, claim, torch.device(device), group, on_epoch)
+        group.on_first(lambda: folder.write_result(figures))
+    except ClaimLost as lost:
+        return Outcome(State.RUNNING, str(lost))
+    except Diverged as error:
+        return _failed(folder, claim, State.DIVERGED, f"diverged: {error}", "")
+    except Exception as error:
+        summary = f"failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        details = "" if isinstance(error, UserError) else traceback.format_exc()
+        return _failed(folder, claim, State.FAILED, summary, details)
+    except BaseException:
+        if claim:
+            claim.release()
+        raise
+    if claim:
+        claim.finish()
+    return Outcome(State.DONE)
+
+
+def _begun(folder: RunFolder, claim: Claim | None, retry: bool) -> Outcome | None:
+    """Whether there is anything to do: None, or the outcome that makes it needless."""
     if claim is None:
         return Outcome(State.RUNNING, "another process is at it")
     if folder.result() is not None:
@@ -69,57 +106,51 @@ def train(
         return Outcome(State.DONE)
     if folder.error():
         if not retry:
+            state = State.DIVERGED if folder.error().startswith("diverged") else State.FAILED
             claim.release()
-            return Outcome(State.FAILED, folder.error().partition("\n")[0])
+            return Outcome(state, folder.error().partition("\n")[0])
         folder.forgive()
-    try:
-        folder.write_result(_train(spec, folder, claim, torch.device(device), on_epoch))
-    except ClaimLost as lost:
-        return Outcome(State.RUNNING, str(lost))
-    except Diverged as error:
-        return _failed(folder, claim, State.DIVERGED, f"diverged: {error}", "")
-    except (Exception, torch.OutOfMemoryError) as error:
-        summary = f"failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-        details = "" if isinstance(error, UserError) else traceback.format_exc()
-        return _failed(folder, claim, State.FAILED, summary, details)
-    except BaseException:
-        claim.release()
-        raise
-    claim.finish()
-    return Outcome(State.DONE)
+    return None
 
 
-def _failed(folder: RunFolder, claim: Claim, state: State, summary: str, details: str) -> Outcome:
+def _failed(folder: RunFolder, claim: Claim | None, state: State, summary: str, details: str) -> Outcome:
     try:
         folder.write_error(summary, details)
     finally:
-        claim.release()
+        if claim:
+            claim.release()
     return Outcome(state, summary)
 
 
 def _train(
-    spec: RunSpec, folder: RunFolder, claim: Claim, device: torch.device, on_epoch: OnEpoch | None
+    spec: RunSpec,
+    folder: RunFolder,
+    claim: Claim | None,
+    device: torch.device,
+    group: Group,
+    on_epoch: OnEpoch | None,
 ) -> dict[str, Any]:
     """Train all epochs that are left and return the figures of the whole run."""
     began = time.perf_counter()
-    saved = _saved(folder)
+    saved = group.on_first(lambda: _saved(folder))
     if saved is not None:
         torch.set_num_threads(saved["totals"]["threads"])  # the figures depend on it in their last digits
     totals = Totals(**saved["totals"]) if saved else Totals()
-    folder.rewind(totals.epoch)
-    folder.write_environment(environment(device))
+    if group.first:
+        folder.rewind(totals.epoch)
+        folder.write_environment(environment(device))
+    set_precision(spec.precision)
     reset_peak_memory(device)
-    trainer = Trainer(spec, device)
+    trainer = Trainer(spec, device, group)
     if saved:
         trainer.load_state_dict(saved)
     before = totals.total_seconds
     first = totals.epoch + 1
     for epoch in range(first, spec.epochs + 1):
         metrics = {"epoch": epoch, **trainer.train_epoch(epoch), **trainer.evaluate()}
-        passes = trainer.take_passes()
-        metrics["passes"] = passes
+        metrics["passes"] = trainer.take_passes()
         totals.epoch = epoch
-        totals.passes += passes
+        totals.passes += metrics["passes"]
         totals.train_seconds += metrics["train_seconds"]
         totals.eval_seconds += metrics["eval_seconds"]
         if epoch > first:  # the first epoch of a process warms up caches, allocators and kernels
@@ -127,21 +158,27 @@ def _train(
             totals.timed_seconds += metrics["train_seconds"]
         totals.peak_memory_bytes = max(totals.peak_memory_bytes, peak_memory(device) or 0)
         totals.total_seconds = before + time.perf_counter() - began
-        claim.held()
-        folder.add_metrics(metrics)
-        _save(folder, {**trainer.state_dict(), "totals": asdict(totals)})
-        if on_epoch:
+
+        def keep(metrics: dict[str, Any] = metrics) -> None:
+            assert claim is not None
+            claim.held()
+            folder.add_metrics(metrics)
+            _save(folder, {**trainer.state_dict(), "totals": asdict(totals)})
+
+        group.on_first(keep)
+        if on_epoch and group.first:
             on_epoch(metrics)
-    sharpness = trainer.flatness()
+    sharpness = group.on_first(trainer.flatness)
     totals.total_seconds = before + time.perf_counter() - began
-    claim.held()
+    if claim:
+        claim.held()
     return _figures(spec, folder, trainer, totals) | {
         "lambda_max": sharpness.lambda_max,
         "hessian_trace": sharpness.trace,
         "hessian_trace_se": sharpness.trace_error,
         "device": device.type,
         "device_name": device_name(device),
-        "attempts": claim.number,
+        "attempts": claim.number if claim else None,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

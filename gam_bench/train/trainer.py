@@ -1,5 +1,7 @@
 """One run's model, data and optimizer, and what an epoch does with them."""
 
+import math
+from itertools import islice
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from gam_bench.data.catalog import DATASETS
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train.clock import synchronised
 from gam_bench.train.flatness import Flatness, flatness
+from gam_bench.train.group import Group
 from gam_bench.train.optimizer import make_optimizer
 from gam_bench.train.schedule import learning_rate
 
@@ -29,9 +32,10 @@ class Diverged(Exception):
 class Trainer:
     """A run in memory. `model` and `optimizer` hold all that a checkpoint must keep."""
 
-    def __init__(self, spec: RunSpec, device: torch.device):
+    def __init__(self, spec: RunSpec, device: torch.device, group: Group):
         self.spec = spec
         self.device = device
+        self.group = group
         entry = DATASETS[spec.dataset]
         splits = load(
             spec.dataset,
@@ -48,11 +52,13 @@ class Trainer:
             spec.augmentation_settings,
             seed=spec.seed,
             device=device,
+            rank=group.rank,
+            world=group.world,
         )
         self.probe = Batches(splits.train, PROBE_IMAGES, seed=spec.seed, device=device)
         held_out = {"test": splits.test, "validation": splits.validation}
         self.evaluation_batches = {
-            name: Batches(split, EVALUATION_BATCH, device=device)
+            name: Batches(split, EVALUATION_BATCH, device=device, rank=group.rank, world=group.world)
             for name, split in held_out.items()
             if split is not None
         }
@@ -63,18 +69,20 @@ class Trainer:
             in_chans=entry.channels,
             image_size=spec.image_size or entry.image_size,
             pretrained=spec.pretrained,
-        ).to(device, memory_format=torch.channels_last)
+        ).to(memory_format=torch.channels_last).to(device)
         if spec.precision == "bf16":
             autocast = torch.autocast(device.type, dtype=torch.bfloat16)
             self.model.forward = autocast(self.model.forward)
-        self.optimizer = make_optimizer(spec, self.model)
+        self.parallel = group.parallel(self.model, device)
+        self.optimizer = make_optimizer(spec, self.parallel)
         self._plain_steps = 0
         self._taken = 0
 
     @property
     def steps(self) -> int:
-        """Optimizer steps an epoch."""
-        return len(self.train_batches)
+        """Optimizer steps an epoch. A last batch too small to give every process an image is left out."""
+        rest = self.images % self.spec.batch_size
+        return len(self.train_batches) - (0 < rest < self.group.world)
 
     @property
     def parameters(self) -> int:
@@ -87,36 +95,27 @@ class Trainer:
         """
         torch.manual_seed(derive(self.spec.seed, "dropout", epoch))
         self.model.train()
-        loss_sum = torch.zeros((), device=self.device)
-        correct = torch.zeros((), device=self.device)
-        images_seen = 0
+        sums = _Sums(self.device)
         start = synchronised(self.device)
-        for step, (images, labels) in enumerate(self.train_batches.epoch(epoch)):
+        for step, (images, labels) in enumerate(islice(self.train_batches.epoch(epoch), self.steps)):
             rate = learning_rate(self.spec, epoch - 1, step, self.steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             predictions, loss = self._step(images, labels)
-            loss_sum += loss * len(labels)
-            correct += (predictions.argmax(1) == labels).sum()
-            images_seen += len(labels)
-        loss_mean = loss_sum.item() / images_seen
+            sums.add(loss * len(labels), predictions, labels)
+        loss_mean, accuracy = sums.means(self.group)
         seconds = synchronised(self.device) - start
-        if not torch.isfinite(torch.tensor(loss_mean)):
+        if not math.isfinite(loss_mean):
             raise Diverged(f"the training loss of epoch {epoch} is {loss_mean}")
-        return {
-            "lr": rate,
-            "train_loss": loss_mean,
-            "train_accuracy": correct.item() / images_seen,
-            "train_seconds": seconds,
-        }
+        return {"lr": rate, "train_loss": loss_mean, "train_accuracy": accuracy, "train_seconds": seconds}
 
     def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """One optimizer step; the predictions and the loss at the weights before it."""
         if isinstance(self.optimizer, SharpnessAware):
             self.optimizer.set_closure(self._loss, images, labels)
             return self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        predictions = self.model(images)
+        self.optimizer.zero_grad()
+        predictions = self.parallel(images)
         loss = self._loss(predictions, labels)
         loss.backward()
         if self.spec.clip_norm is not None:
@@ -128,19 +127,16 @@ class Trainer:
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Loss (cross-entropy, without smoothing) and accuracy on each held-out split, and the clock."""
+        self.group.equalise_statistics(self.model)
         self.model.eval()
         start = synchronised(self.device)
         found: dict[str, float] = {}
         for name, batches in self.evaluation_batches.items():
-            loss = torch.zeros((), device=self.device)
-            correct = torch.zeros((), device=self.device)
-            count = 0
+            sums = _Sums(self.device)
             for images, labels in batches.epoch():
                 predictions = self.model(images).float()
-                loss += cross_entropy(predictions, labels, reduction="sum")
-                correct += (predictions.argmax(1) == labels).sum()
-                count += len(labels)
-            found |= {f"{name}_loss": loss.item() / count, f"{name}_accuracy": correct.item() / count}
+                sums.add(cross_entropy(predictions, labels, reduction="sum"), predictions, labels)
+            found[f"{name}_loss"], found[f"{name}_accuracy"] = sums.means(self.group)
         return found | {"eval_seconds": synchronised(self.device) - start}
 
     def flatness(self) -> Flatness:
@@ -164,3 +160,23 @@ class Trainer:
 
     def _loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
         return cross_entropy(predictions.float(), labels, label_smoothing=self.spec.label_smoothing)
+
+
+class _Sums:
+    """Loss and correct predictions, summed on the device, so that no step waits for it."""
+
+    def __init__(self, device: torch.device):
+        self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._count = torch.zeros((), dtype=torch.int64)
+
+    def add(self, loss: Tensor, predictions: Tensor, labels: Tensor) -> None:
+        """`loss` is a sum over the images of the batch."""
+        self._loss += loss
+        self._correct += (predictions.argmax(1) == labels).sum()
+        self._count += len(labels)
+
+    def means(self, group: Group) -> tuple[float, float]:
+        """Loss and accuracy an image, over all processes."""
+        loss, correct, count = group.sum(self._loss, self._correct, self._count.to(self._loss.device))
+        return loss / count, correct / count

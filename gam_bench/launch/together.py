@@ -1,0 +1,55 @@
+"""A data-parallel run on this machine: its processes under torchrun, told of like any other run."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gam_bench.store.folder import RunFolder, State
+from gam_bench.suite.spec import RunSpec
+
+
+def train_together(
+    spec: RunSpec,
+    results: Path,
+    device: str,
+    threads: int,
+    retry: bool,
+    on_epoch: Callable[[dict[str, Any]], None],
+) -> tuple[State, str]:
+    """Train `spec` in `spec.processes` processes, on as many GPUs from `device` on, or on the CPU."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={spec.processes}"]
+    command += ["-m", "gam_bench.train.member", spec.model_dump_json(), str(results), device.partition(":")[0]]
+    command += ["retry" if retry else "once"]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    kind, _, first = device.partition(":")
+    if kind == "cuda":
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        own = range(int(first or 0), int(first or 0) + spec.processes)
+        names = [visible[index] if visible != [""] else str(index) for index in own]
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(names)
+    folder = RunFolder.of(results, spec.uid)
+    folder.begin(spec)
+    outcome: tuple[State, str] | None = None
+    with (
+        folder.log.open("a") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                told = json.loads(line)
+                if "metrics" in told:
+                    on_epoch(told["metrics"])
+                else:
+                    outcome = State(told["state"]), told["message"]
+        finally:
+            process.terminate()
+    if outcome is not None:
+        return outcome
+    if folder.state() in (State.FAILED, State.DIVERGED):  # one of the other processes said why
+        return folder.state(), folder.error().partition("\n")[0]
+    return State.STALE, f"its processes died (exit code {process.returncode}), see {folder.log}"

@@ -1,0 +1,57 @@
+"""Data-parallel runs: real processes, against one process with the whole batch."""
+
+import pytest
+
+from gam_bench.launch.local import LocalQueue, Place
+from gam_bench.store.folder import RunFolder, State
+from gam_bench.store.scan import standings
+from gam_bench.suite.spec import RunSpec
+from gam_bench.suite.suite import Run
+
+
+class Silent:
+    def started(self, *_): ...
+    def epoch(self, *_): ...
+    def ended(self, uid, state, message):
+        assert state == State.DONE, message
+
+
+def results_of(tmp_path, settings):
+    spec = RunSpec.resolve(settings)
+    run = Run(spec, spec.uid, {})
+    todo = standings([run], tmp_path)
+    LocalQueue(tmp_path, [Place("cpu", 1)], Silent()).run(todo, lambda _: 1.0)
+    return RunFolder.of(tmp_path, run.uid).result()
+
+
+def test_two_processes_agree_with_one(tmp_path, tiny):
+    """With global perturbation and a model without batch statistics, the split of the batch changes nothing.
+
+    Batches of 300 leave a last one of 100; the 797 test images do not divide by two: counted once each.
+    """
+    settings = tiny | {"model": "mlp", "optimizer": "gam", "batch_size": 300, "perturbation": "global"}
+    one = results_of(tmp_path, settings)
+    two = results_of(tmp_path, settings | {"processes": 2})
+    for figure in ("test_loss", "train_loss", "lambda_max"):
+        assert two[figure] == pytest.approx(one[figure], rel=1e-3)
+    assert two["test_accuracy"] * 797 == pytest.approx(round(two["test_accuracy"] * 797))
+    assert two["test_accuracy"] == pytest.approx(one["test_accuracy"], abs=2.5 / 797)
+    assert two["forward_backward_passes"] == one["forward_backward_passes"]
+    assert two["steps"] == one["steps"] == 8
+
+
+def test_a_failure_in_a_data_parallel_run_is_recorded(tmp_path, tiny):
+    spec = RunSpec.resolve(tiny | {"processes": 2})
+    run = Run(spec, spec.uid, {})
+    folder = RunFolder.of(tmp_path, run.uid)
+    folder.begin(spec)
+    (folder.path / "metrics.jsonl").mkdir()
+    told = []
+
+    class Listening(Silent):
+        def ended(self, uid, state, message):
+            told.append((state, message))
+
+    LocalQueue(tmp_path, [Place("cpu", 1)], Listening()).run(standings([run], tmp_path), lambda _: 1.0)
+    assert told[0][0] == State.FAILED
+    assert "IsADirectoryError" in folder.error()
