@@ -5,8 +5,8 @@ import sys
 
 import typer
 
+from gam_bench.cli import cancel, data, export, logs, merge, plan, plot, report, retry, run, show, status, submit, table
 from gam_bench.cli import list as list_
-from gam_bench.cli import plan, run, show, table
 from gam_bench.errors import UserError
 
 app = typer.Typer(
@@ -19,8 +19,16 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (list_, show, plan, run, table):
-    app.command(_verb.__name__.rpartition(".")[2])(_verb.command)
+_VERBS = {
+    "Look": {"list": list_, "show": show, "plan": plan},
+    "Run here": {"run": run},
+    "Run on a cluster": {"submit": submit, "status": status, "logs": logs, "retry": retry, "cancel": cancel},
+    "Compare": {"table": table, "report": report, "plot": plot, "export": export, "merge": merge},
+}
+for _panel, _verbs in _VERBS.items():
+    for _name, _module in _verbs.items():
+        app.command(_name, rich_help_panel=_panel)(_module.command)
+app.add_typer(data.app, name="data", rich_help_panel="Prepare")
 
 
 def main() -> None:

@@ -12,8 +12,7 @@ from rich.table import Table
 from gam_bench.data.catalog import AUGMENTATIONS, DATASETS
 from gam_bench.models import catalog as models
 from gam_bench.optim.catalog import OPTIMIZERS
-from gam_bench.suite.file import suite_names
-from gam_bench.suite.suite import load
+from gam_bench.suite.file import find, read, suite_names
 
 
 class Kind(StrEnum):
@@ -38,44 +37,53 @@ def command(
         raise typer.Exit(1)
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True, style="bold")
-    table.add_column(overflow="fold")
+    for _ in rows[0][1:]:
+        table.add_column(overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console().print(table, soft_wrap=False)
 
 
-def _suites() -> list[tuple[str, str]]:
+def _suites() -> list[tuple[str, ...]]:
+    """Name, title, runs, published tables answered; read from the files alone, so that listing stays quick."""
     rows = []
     for name in suite_names():
-        suite = load(name)
-        rows.append((name, f"{suite.title} ({len(suite.runs)} runs)"))
+        file, _ = read(find(name))
+        answers = "; ".join(f"{answer.source} {answer.table}".strip() for answer in file.answers)
+        rows.append((name, file.title, f"{file.size()} runs", answers))
     return rows
 
 
-def _models() -> list[tuple[str, str]]:
+def _models() -> list[tuple[str, ...]]:
     ours = [(name, entry.description) for name, entry in models.MODELS.items()]
     return ours + [(name, "timm") for name in models.timm_names()]
 
 
-def _datasets() -> list[tuple[str, str]]:
+def _datasets() -> list[tuple[str, ...]]:
     return [
-        (name, f"{d.title}: {d.classes} classes, {d.train_size:,} + {d.test_size:,} images of {d.image_size} pixels")
+        (
+            name,
+            f"{d.title}: {d.classes} classes, {d.train_size:,} + {d.test_size:,} images of {d.image_size} pixels",
+        )
         for name, d in DATASETS.items()
     ]
 
 
-def _optimizers() -> list[tuple[str, str]]:
+def _optimizers() -> list[tuple[str, ...]]:
     return [
-        (name, f"{entry.description}{f' [{settings}]' if (settings := ', '.join(entry.settings.model_fields)) else ''}")
+        (
+            name,
+            f"{entry.description}{f' [{settings}]' if (settings := ', '.join(entry.settings.model_fields)) else ''}",
+        )
         for name, entry in OPTIMIZERS.items()
     ]
 
 
-def _augmentations() -> list[tuple[str, str]]:
+def _augmentations() -> list[tuple[str, ...]]:
     return [(name, entry.description) for name, entry in AUGMENTATIONS.items()]
 
 
-_ROWS: dict[Kind, Callable[[], list[tuple[str, str]]]] = {
+_ROWS: dict[Kind, Callable[[], list[tuple[str, ...]]]] = {
     Kind.SUITES: _suites,
     Kind.MODELS: _models,
     Kind.DATASETS: _datasets,

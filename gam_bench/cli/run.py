@@ -35,9 +35,9 @@ def command(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Runs at once [default: one a GPU, or one a core].")
     ] = None,
-    retry_failed: Annotated[bool, typer.Option(help="Also runs that failed or diverged before.")] = False,
-    force: Annotated[bool, typer.Option(help="Also finished runs; the old folders go to RESULTS/replaced.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Only say what would be run.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Also runs that failed or diverged before.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also finished runs; the old folders go to RESULTS/replaced.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be run.")] = False,
 ) -> None:
     """Run what is missing of a suite on this machine, then print its table.
 

@@ -121,6 +121,8 @@ class RunFolder:
             text = (self.path / "metrics.jsonl").read_text()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise UserError(f"cannot read {self.path / 'metrics.jsonl'}: {error.strerror}") from None
         lines = []
         for line in text.splitlines():
             try:

@@ -1,5 +1,6 @@
 """What may stand in a suite file, and reading it with what it extends."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,15 @@ class SuiteFile(BaseModel):
     runs: list[dict[str, Scalar | list[Scalar]]] = Field(default=[], min_length=1)
     settings: list[Rule] = []
 
+    def size(self) -> int:
+        """How many runs the blocks name; one that two blocks name counts twice, which only resolving them shows."""
+        return sum(
+            math.prod(
+                len(value) for value in ({"seed": self.seeds} | block).values() if isinstance(value, list)
+            )
+            for block in self.runs
+        )
+
 
 @dataclass(frozen=True)
 class PlacedRule:
@@ -60,10 +70,13 @@ def suite_names() -> list[str]:
 
 def find(name: str) -> Path:
     """The file of a shipped suite, or a user's own: a path that ends in .yaml. Raises UserError."""
-    path = Path(name) if name.endswith((".yaml", ".yml")) else shipped("suites", f"{name}.yaml")
-    if not path.is_file():
-        hint = did_you_mean(Path(name).stem, suite_names())
-        raise UserError(f"there is no suite file {name}" if "/" in name else f"unknown suite {name!r}{hint}")
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise UserError(f"there is no suite file {name}")
+        return Path(name)
+    path = shipped("suites", f"{name}.yaml")
+    if "/" in name or not path.is_file():
+        raise UserError(f"unknown suite {name!r}{did_you_mean(name, suite_names())}")
     return path
 
 
@@ -84,7 +97,7 @@ def read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[SuiteFile, list[Place
             update={
                 "runs": own.runs or base.runs,
                 "seeds": own.seeds or base.seeds,
-                "answers": own.answers or base.answers,
+                "answers": own.answers if "answers" in own.model_fields_set else base.answers,
                 "sources": base.sources | own.sources,
             }
         )

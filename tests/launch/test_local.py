@@ -59,7 +59,7 @@ def test_longest_first_and_all_done_though_one_fails(tmp_path, tiny):
     runs = runs_of(tiny, {"epochs": 1}, {"epochs": 3}, {"epochs": 2})
     broken = RunFolder.of(tmp_path, runs[2].uid)
     broken.begin(runs[2].spec)
-    (broken.path / "metrics.jsonl").mkdir()  # the run cannot write its metrics: it fails, the others go on
+    (broken.path / "environment.json").mkdir()  # the run cannot write it and fails, the others go on
     log = Log()
     states = launch(tmp_path, runs, log)
     assert log.begun == [runs[1].uid, runs[2].uid, runs[0].uid]

@@ -45,7 +45,7 @@ def test_a_failure_in_a_data_parallel_run_is_recorded(tmp_path, tiny):
     run = Run(spec, spec.uid, {})
     folder = RunFolder.of(tmp_path, run.uid)
     folder.begin(spec)
-    (folder.path / "metrics.jsonl").mkdir()
+    (folder.path / "environment.json").mkdir()
     told = []
 
     class Listening(Silent):
