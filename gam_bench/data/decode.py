@@ -1,6 +1,7 @@
 """Batches of images that are files: decoded and augmented one by one, in worker processes."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -39,7 +40,8 @@ class FolderSource:
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
-            collate_fn=_stack,
+            collate_fn=partial(_stack, split.image_size),
+            generator=torch.Generator(),  # its own, or every epoch would draw a seed from the global one
         )
 
     def images(
@@ -84,8 +86,8 @@ class _Files(Dataset[Tensor]):
             return pil_to_tensor(self.transform(file.convert("RGB"))).permute(1, 2, 0)
 
 
-def _stack(images: list[Tensor]) -> Tensor:
-    return torch.stack(images) if images else torch.empty(0)
+def _stack(size: int, images: list[Tensor]) -> Tensor:
+    return torch.stack(images) if images else torch.empty(0, size, size, 3, dtype=torch.uint8)
 
 
 def _transform(size: int, augmentation: str, settings: dict) -> transforms.Compose:

@@ -34,7 +34,7 @@ class Policy:
         raise NotImplementedError
 
     def apply(self, images: Tensor, draws: Draws) -> Tensor:
-        images = images.permute(0, 3, 1, 2).contiguous()
+        images = images.permute(0, 3, 1, 2).clone(memory_format=torch.contiguous_format)
         for column in draws["operation"].unbind(1):
             for number in column.unique().tolist():
                 name, magnitude = self.operations[number]

@@ -28,8 +28,8 @@ def prepare(
         Files of sets in memory are copied; folders of images, which may be huge, are linked.
     say: told, in a line each, what is being done.
 
-    Returns the data set's folder. Raises UserError where the source lacks a file or holds a damaged one, where
-    a download fails, and where there is nothing to download; what lay in the data root before is kept then.
+    Returns the data set's folder. Raises UserError where the source lacks a file or holds a damaged one, and
+    where a download fails or does not exist; what lay in the data root before is kept then.
     """
     dataset = find(name)
     target = data_root(root) / name

@@ -34,12 +34,20 @@ class Split:
             return replace(self, images=self.images[index], labels=self.labels[index])
         return replace(self, images=[self.images[i] for i in index.tolist()], labels=self.labels[index])
 
+    def to(self, device: torch.device | str) -> "Split":
+        """The split with its images on `device`, for several `Batches` there to share; files stay files."""
+        return replace(self, images=self.images.to(device)) if isinstance(self.images, Tensor) else self
+
 
 @dataclass(frozen=True, eq=False)
 class Splits:
     train: Split
     validation: Split | None
     test: Split
+
+    def to(self, device: torch.device | str) -> "Splits":
+        validation = None if self.validation is None else self.validation.to(device)
+        return Splits(self.train.to(device), validation, self.test.to(device))
 
 
 def hold_out(train: Split, fraction: float, seed: int) -> tuple[Split, Split]:
