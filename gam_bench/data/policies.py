@@ -10,12 +10,22 @@ import torch
 from torch import Generator, Tensor
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy, InterpolationMode, RandAugment
 from torchvision.transforms.autoaugment import _apply_op
+from torchvision.transforms.v2.functional import equalize_image
 
 from gam_bench.data.augment import Draws
 
 Operation = tuple[str, float]  # torchvision's name and its signed magnitude
 
 _UNCHANGED: Operation = ("Identity", 0.0)
+
+
+def _vary(images: Tensor, name: str, magnitude: float) -> Tensor:
+    """One operation on uint8 (N, C, H, W)."""
+    if (
+        name == "Equalize"
+    ):  # the same numbers as the one torchvision's transforms call, which loops over images
+        return equalize_image(images)
+    return _apply_op(images, name, magnitude, InterpolationMode.NEAREST, None)
 
 
 class Policy:
@@ -40,10 +50,7 @@ class Policy:
                 name, magnitude = self.operations[number]
                 if name != "Identity":
                     group = (column == number).nonzero()[:, 0].to(images.device, non_blocking=True)
-                    varied = _apply_op(
-                        images.index_select(0, group), name, magnitude, InterpolationMode.NEAREST, None
-                    )
-                    images.index_copy_(0, group, varied)
+                    images.index_copy_(0, group, _vary(images.index_select(0, group), name, magnitude))
         return images.permute(0, 2, 3, 1)
 
 

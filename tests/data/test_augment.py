@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 from torchvision import transforms
-from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+from torchvision.transforms.functional import equalize, pil_to_tensor, to_pil_image
 
 from gam_bench.data.augment import CropAndMirror, Cutout, Normalise
 from gam_bench.data.policies import BatchAutoAugment, BatchRandAugment
@@ -194,3 +194,16 @@ def test_autoaugment_applies_operations_with_their_probabilities():
     drawn = policy.draw(50_000, generator())["operation"]
     applied = (drawn != 0).double().mean(0)
     assert torch.allclose(applied, policy.probabilities.double().mean(0), atol=0.01)
+
+
+def test_equalizing_flat_and_coarse_images_equals_torchvisions_image_by_image():
+    policy = BatchRandAugment(1, 9, 32)
+    number = next(index for index, (name, _) in enumerate(policy.operations) if name == "Equalize")
+    images = random_images(6)
+    images[0], images[1] = 0, 7
+    images[2] //= 128
+    images[3, 3:] = 200
+    images[4, :, :, 0] = 5
+    varied = policy.apply(images, {"operation": torch.full((6, 1), number)})
+    for image, result in zip(images, varied, strict=True):
+        assert torch.equal(result.permute(2, 0, 1), equalize(image.permute(2, 0, 1)))
