@@ -28,7 +28,7 @@ class Forecast:
 
     @classmethod
     def from_records(cls, standings: Iterable[Standing]) -> "Forecast":
-        """The median rate of the finished runs of each kind: whole seconds over passes, all optimizers alike."""
+        """The median rate of the finished runs of each kind: whole seconds over passes."""
         seen: dict[Kind, list[float]] = {}
         for standing in standings:
             if standing.result and standing.result.get("total_seconds"):
@@ -37,7 +37,7 @@ class Forecast:
         return cls({kind: median(rates) for kind, rates in seen.items()})
 
     def seconds(self, standing: Standing) -> float | None:
-        """What is left of a run, in seconds on the hardware of the records; None when nothing like it has run."""
+        """Seconds that are left of a run, on the records' hardware; None when nothing like it has run."""
         spec = standing.run.spec
         rate = self.rates.get(_kind(spec))
         if rate is None:

@@ -54,14 +54,14 @@ class LocalQueue:
     def run(
         self, todo: Sequence[Standing], cost: Callable[[Standing], float], *, retry: bool = False
     ) -> dict[str, State]:
-        """Launch all of `todo` and wait; the state of each by uid. Ctrl-C stops the workers and goes on up."""
+        """Launch all of `todo` and wait; the state of each by uid. Ctrl-C stops the workers and is raised."""
         waiting = deque(sorted(todo, key=cost, reverse=True))
         ended: dict[str, State] = {}
         try:
             for place in self._places[: len(waiting)]:
                 self._workers.append(self._start(place))
             while len(ended) < len(todo):
-                ready = wait([w.connection for w in self._workers] + [w.process.sentinel for w in self._workers])
+                ready = wait([s for w in self._workers for s in (w.connection, w.process.sentinel)])
                 for worker in list(self._workers):
                     if worker.connection in ready or worker.process.sentinel in ready:
                         self._listen(worker, waiting, ended, retry)
@@ -73,7 +73,7 @@ class LocalQueue:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         arguments = (there, str(self._results), place.device, place.threads)
-        process = context.Process(target=work, args=arguments, daemon=True)
+        process = context.Process(target=work, args=arguments, daemon=False)
         process.start()
         there.close()
         return _Worker(process, here, place)
@@ -131,4 +131,3 @@ def _cause(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         return f"signal {-exit_code}, {signal.Signals(-exit_code).name}"
     return f"exit code {exit_code}"
-

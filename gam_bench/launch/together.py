@@ -21,8 +21,20 @@ def train_together(
     on_epoch: Callable[[dict[str, Any]], None],
 ) -> tuple[State, str]:
     """Train `spec` in `spec.processes` processes, on as many GPUs from `device` on, or on the CPU."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={spec.processes}"]
-    command += ["-m", "gam_bench.train.member", spec.model_dump_json(), str(results), device.partition(":")[0]]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={spec.processes}",
+    ]
+    command += [
+        "-m",
+        "gam_bench.train.member",
+        spec.model_dump_json(),
+        str(results),
+        device.partition(":")[0],
+    ]
     command += ["retry" if retry else "once"]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     kind, _, first = device.partition(":")
@@ -36,7 +48,9 @@ def train_together(
     outcome: tuple[State, str] | None = None
     with (
         folder.log.open("a") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment) as process,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        ) as process,
     ):
         assert process.stdout is not None
         try:

@@ -31,7 +31,7 @@ class ClaimLost(Exception):
 
 @cache
 def this_machine() -> dict[str, str]:
-    """What process numbers are unique in: host, boot, and process namespace (two containers can share a name)."""
+    """What process numbers are unique in: host, boot, and process namespace (containers can share a name)."""
     return {
         "host": socket.gethostname(),
         "boot": _first_line("/proc/sys/kernel/random/boot_id"),

@@ -185,7 +185,9 @@ def _read_json(path: Path) -> dict[str, Any] | None:
             f"{path} is damaged ({error}); move its folder away and the run will be done again"
         ) from None
     if not isinstance(content, dict):
-        raise UserError(f"{path} is damaged (no mapping); move its folder away and the run will be done again")
+        raise UserError(
+            f"{path} is damaged (no mapping); move its folder away and the run will be done again"
+        )
     return content
 
 

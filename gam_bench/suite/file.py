@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gam_bench.complaint import complaints
 from gam_bench.errors import UserError, did_you_mean
 from gam_bench.files import shipped
 from gam_bench.suite import yaml
-from gam_bench.complaint import complaints
 from gam_bench.suite.spec import Scalar
 
 
@@ -45,7 +45,7 @@ class SuiteFile(BaseModel):
     settings: list[Rule] = []
 
     def size(self) -> int:
-        """How many runs the blocks name; one that two blocks name counts twice, which only resolving them shows."""
+        """How many runs the blocks name; one that two blocks name counts twice."""
         return sum(
             math.prod(
                 len(value) for value in ({"seed": self.seeds} | block).values() if isinstance(value, list)

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gam_bench.complaint import complaints
 from gam_bench.data.catalog import AUGMENTATIONS, DATASETS
 from gam_bench.errors import UserError, did_you_mean
 from gam_bench.models import catalog as models
 from gam_bench.optim.catalog import BASES, OPTIMIZERS
-from gam_bench.complaint import complaints
 
 Scalar = bool | int | float | str | None
 
@@ -115,7 +115,9 @@ class RunSpec(BaseModel):
         kind = DATASETS[self.dataset].kind
         if kind not in AUGMENTATIONS[self.augmentation].kinds:
             suited = [name for name, entry in AUGMENTATIONS.items() if kind in entry.kinds]
-            found.append(("augmentation", f"{self.augmentation!r} is not for {self.dataset}{did_you_mean('', suited)}"))
+            found.append(
+                ("augmentation", f"{self.augmentation!r} is not for {self.dataset}{did_you_mean('', suited)}")
+            )
         if self.warmup_epochs > self.epochs:
             found.append(("warmup_epochs", f"must be ≤ epochs ({self.epochs}), got {self.warmup_epochs:g}"))
         if self.min_lr > self.lr:
@@ -172,7 +174,8 @@ def _unknown_names(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (part, f"{name!r} is unknown{did_you_mean(name, catalogue)}")
         for part, catalogue in catalogues.items()
-        if isinstance(name := values.get(part), str) and name not in catalogue
+        if isinstance(name := values.get(part), str)
+        and name not in catalogue
         and not (part == "model" and name.partition(".")[0] in catalogue)  # timm's architecture.weights
     ]
 

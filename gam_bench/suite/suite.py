@@ -13,7 +13,7 @@ from gam_bench.suite.sources import known_sources
 from gam_bench.suite.spec import OWN_SETTINGS, BadSettings, RunSpec, all_settings
 
 VARIED = "suite"
-"""The source of what the suite itself varies: the question it asks, not a setting it took from somewhere."""
+"""The source of what the suite itself varies: the question it asks, not a setting it borrowed."""
 ASSUMED = "assumed"
 """The source of a setting that nobody published, a component's own default (its ρ, its momentum) included."""
 DEFAULT = "default"
@@ -98,18 +98,16 @@ def _unknown_keys(file: SuiteFile, rules: list[PlacedRule], citations: Mapping[s
     return mistakes
 
 
-def _expand(
-    file: SuiteFile, rules: list[PlacedRule], seeds: Sequence[int]
-) -> tuple[list[Run], list[str]]:
+def _expand(file: SuiteFile, rules: list[PlacedRule], seeds: Sequence[int]) -> tuple[list[Run], list[str]]:
     """The runs of all blocks, each once, and the mistakes met on the way."""
     runs: dict[str, Run] = {}
     mistakes: list[str] = []
     matched: set[str] = set()
     for number, block in enumerate(file.runs, start=1):
-        block = {"seed": list(seeds)} | block
-        lists = [value if isinstance(value, list) else [value] for value in block.values()]
+        factors: dict[str, Any] = {"seed": list(seeds)} | block
+        lists = [value if isinstance(value, list) else [value] for value in factors.values()]
         for values in product(*lists):
-            settings = _settings(dict(zip(block, values, strict=True)), rules, f"runs, block {number}")
+            settings = _settings(dict(zip(factors, values, strict=True)), rules, f"runs, block {number}")
             matched |= {given.place for given in settings.values()}
             try:
                 run = _run(settings)

@@ -44,11 +44,18 @@ def flatness(
 
             def product(vector: Sequence[Tensor]) -> list[Tensor]:
                 found = torch.autograd.grad(
-                    gradients, parameters, vector, retain_graph=True, allow_unused=True, materialize_grads=True
+                    gradients,
+                    parameters,
+                    vector,
+                    retain_graph=True,
+                    allow_unused=True,
+                    materialize_grads=True,
                 )
                 return [part.detach() for part in found]
 
-            return Flatness(_lambda_max(product, parameters, generator), *_trace(product, parameters, generator))
+            return Flatness(
+                _lambda_max(product, parameters, generator), *_trace(product, parameters, generator)
+            )
     finally:
         model.train(was_training)
 
@@ -69,14 +76,10 @@ def _lambda_max(product: Product, parameters: Sequence[Tensor], generator: torch
     return quotient
 
 
-def _trace(
-    product: Product, parameters: Sequence[Tensor], generator: torch.Generator
-) -> tuple[float, float]:
+def _trace(product: Product, parameters: Sequence[Tensor], generator: torch.Generator) -> tuple[float, float]:
     estimates = []
     for _ in range(TRACE_VECTORS):
-        signs = [
-            (torch.randint(0, 2, p.shape, generator=generator) * 2 - 1).to(p) for p in parameters
-        ]
+        signs = [(torch.randint(0, 2, p.shape, generator=generator) * 2 - 1).to(p) for p in parameters]
         estimates.append(_dot(signs, product(signs)))
     values = torch.stack(estimates).double()
     return float(values.mean()), float(values.std() / TRACE_VECTORS**0.5)

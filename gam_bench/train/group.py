@@ -65,7 +65,7 @@ class Group:
 def joined(device_type: str) -> Iterator[tuple[Group, torch.device]]:
     """Join the group that torchrun (or SLURM, through submitit) describes in the environment, for a while.
 
-    NCCL between GPUs, gloo between CPUs. Without a description, or in a group of one, there is nothing to join.
+    NCCL between GPUs, gloo between CPUs. Without a description, or in a group of one, nothing is joined.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:

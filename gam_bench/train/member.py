@@ -1,4 +1,4 @@
-"""One of the processes of a data-parallel run: `torchrun … -m gam_bench.train.member SPEC RESULTS DEVICE RETRY`.
+"""One process of a data-parallel run: `torchrun … -m gam_bench.train.member SPEC RESULTS DEVICE once|retry`.
 
 The first process writes a JSON line for each epoch and one for the outcome.
 """

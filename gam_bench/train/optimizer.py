@@ -8,12 +8,13 @@ from torch import nn
 
 from gam_bench.optim.catalog import OPTIMIZERS
 from gam_bench.suite.spec import RunSpec
+from gam_bench.train.switches import Switches
 
 
-def make_optimizer(spec: RunSpec, model: nn.Module) -> torch.optim.Optimizer:
+def make_optimizer(spec: RunSpec, model: nn.Module, switches: Switches) -> torch.optim.Optimizer:
     """The base optimizer on the model's trainable parameters, and around it what the run names."""
     parameters = [p for p in model.parameters() if p.requires_grad]
-    base = _base(spec, parameters)
+    base = _base(spec, parameters, switches)
     entry = OPTIMIZERS[spec.optimizer]
     if entry.build is None:
         return base
@@ -26,13 +27,16 @@ def make_optimizer(spec: RunSpec, model: nn.Module) -> torch.optim.Optimizer:
         perturbation=spec.perturbation,
         micro_batch=spec.micro_batch,
         clip_norm=spec.clip_norm,
+        replay_randomness=not switches.cuda_graph,  # a graph is only made of models that draw no numbers
         **spec.optimizer_settings,
     )
 
 
-def _base(spec: RunSpec, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def _base(spec: RunSpec, parameters: list[nn.Parameter], switches: Switches) -> torch.optim.Optimizer:
     settings: dict[str, Any] = dict(spec.base_settings)
-    settings |= {"lr": spec.lr, "weight_decay": spec.weight_decay, "fused": True}
+    # A graph reads the learning rate from the device, where it can change between replays.
+    rate = torch.tensor(spec.lr, device=parameters[0].device) if switches.cuda_graph else spec.lr
+    settings |= {"lr": rate, "weight_decay": spec.weight_decay, "fused": True}
     if spec.base == "sgd":
         return torch.optim.SGD(parameters, **settings)
     settings["betas"] = settings.pop("beta1"), settings.pop("beta2")

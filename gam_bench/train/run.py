@@ -17,12 +17,15 @@ from gam_bench.store.folder import RunFolder, State
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train.clock import peak_memory, reset_peak_memory
 from gam_bench.train.environment import device_name, environment
+from gam_bench.train.flops import forward_backward_flops
 from gam_bench.train.group import Group
 from gam_bench.train.precision import set_precision
+from gam_bench.train.switches import Switches
 from gam_bench.train.trainer import Diverged, Trainer
 
 OnEpoch = Callable[[dict[str, Any]], None]
 ALONE = Group()
+PLAIN = Switches()
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Totals:
     epoch: int = 0
     passes: float = 0.0
     train_seconds: float = 0.0
+    data_seconds: float = 0.0
     eval_seconds: float = 0.0
     total_seconds: float = 0.0
     timed_images: int = 0
@@ -56,16 +60,21 @@ def train(
     retry: bool = False,
     on_epoch: OnEpoch | None = None,
     group: Group = ALONE,
+    switches: Switches = PLAIN,
+    forecast_seconds: float | None = None,
 ) -> Outcome:
     """Bring a run to its end in `results/runs/UID`, from its last finished epoch if it has one.
 
     Returns at once when the run is done, has failed (unless `retry`), or another process holds it. Called by
     every process of a data-parallel run's `group`, of which the first one writes and calls `on_epoch`.
+    What the launcher thought that the run would take, `forecast_seconds`, is recorded beside what it took.
     An exception of the run is recorded in its `error.txt` and returned, not raised; UserError is raised
     when the folder holds another spec or cannot be written, or the group has not `spec.processes` processes.
     """
     if group.world != spec.processes:
-        raise UserError(f"{spec.uid} wants {spec.processes} processes (setting `processes`), here are {group.world}")
+        raise UserError(
+            f"{spec.uid} wants {spec.processes} processes (setting `processes`), here are {group.world}"
+        )
     folder = RunFolder.of(results, spec.uid)
     claim: Claim | None = None
 
@@ -78,7 +87,8 @@ def train(
     if (outcome := group.on_first(begin)) is not None:
         return outcome
     try:
-        figures = _train(spec, folder, claim, torch.device(device), group, on_epoch)
+        figures = _train(spec, folder, claim, torch.device(device), group, switches, on_epoch)
+        figures["forecast_seconds"] = forecast_seconds
         group.on_first(lambda: folder.write_result(figures))
     except ClaimLost as lost:
         return Outcome(State.RUNNING, str(lost))
@@ -128,6 +138,7 @@ def _train(
     claim: Claim | None,
     device: torch.device,
     group: Group,
+    switches: Switches,
     on_epoch: OnEpoch | None,
 ) -> dict[str, Any]:
     """Train all epochs that are left and return the figures of the whole run."""
@@ -141,7 +152,7 @@ def _train(
         folder.write_environment(environment(device))
     set_precision(spec.precision)
     reset_peak_memory(device)
-    trainer = Trainer(spec, device, group)
+    trainer = Trainer(spec, device, group, switches)
     if saved:
         trainer.load_state_dict(saved)
     before = totals.total_seconds
@@ -152,6 +163,7 @@ def _train(
         totals.epoch = epoch
         totals.passes += metrics["passes"]
         totals.train_seconds += metrics["train_seconds"]
+        totals.data_seconds += metrics["data_seconds"]
         totals.eval_seconds += metrics["eval_seconds"]
         if epoch > first:  # the first epoch of a process warms up caches, allocators and kernels
             totals.timed_images += trainer.images
@@ -178,6 +190,8 @@ def _train(
         "hessian_trace_se": sharpness.trace_error,
         "device": device.type,
         "device_name": device_name(device),
+        "compiled": trainer.switches.compile,
+        "cuda_graph": trainer.switches.cuda_graph,
         "attempts": claim.number if claim else None,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -188,6 +202,8 @@ def _figures(spec: RunSpec, folder: RunFolder, trainer: Trainer, totals: Totals)
     lines = folder.metrics()
     last = lines[-1]
     best_test = max(lines, key=lambda line: line["test_accuracy"])
+    flops = forward_backward_flops(spec)
+    steps = trainer.steps * spec.epochs
     best = max(lines, key=lambda line: line["validation_accuracy"]) if "validation_accuracy" in last else None
     return {
         "epochs": spec.epochs,
@@ -202,8 +218,10 @@ def _figures(spec: RunSpec, folder: RunFolder, trainer: Trainer, totals: Totals)
         "train_accuracy": last["train_accuracy"],
         "train_loss": last["train_loss"],
         "forward_backward_passes": totals.passes,
-        "steps": trainer.steps * spec.epochs,
+        "steps": steps,
+        "flops_per_step": round(flops * totals.passes / steps) if flops else None,
         "train_seconds": totals.train_seconds,
+        "data_seconds": totals.data_seconds,
         "eval_seconds": totals.eval_seconds,
         "total_seconds": totals.total_seconds,
         "images_per_second": totals.timed_images / totals.timed_seconds if totals.timed_seconds else None,

@@ -1,25 +1,27 @@
 """One run's model, data and optimizer, and what an epoch does with them."""
 
 import math
+import time
 from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gam_bench import models
 from gam_bench.data.batches import Batches
+from gam_bench.data.catalog import DATASETS
 from gam_bench.data.loading import load
 from gam_bench.data.randomness import derive
-from gam_bench.optim.protocol import SharpnessAware
-from gam_bench.data.catalog import DATASETS
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train.clock import synchronised
 from gam_bench.train.flatness import Flatness, flatness
 from gam_bench.train.group import Group
 from gam_bench.train.optimizer import make_optimizer
 from gam_bench.train.schedule import learning_rate
+from gam_bench.train.step import EagerStep, GraphedStep, Step
+from gam_bench.train.switches import Switches
 
 EVALUATION_BATCH = 1000
 PROBE_IMAGES = 256
@@ -32,7 +34,7 @@ class Diverged(Exception):
 class Trainer:
     """A run in memory. `model` and `optimizer` hold all that a checkpoint must keep."""
 
-    def __init__(self, spec: RunSpec, device: torch.device, group: Group):
+    def __init__(self, spec: RunSpec, device: torch.device, group: Group, switches: Switches):
         self.spec = spec
         self.device = device
         self.group = group
@@ -54,6 +56,7 @@ class Trainer:
             device=device,
             rank=group.rank,
             world=group.world,
+            workers=torch.get_num_threads() if device.type == "cuda" else 0,
         )
         self.probe = Batches(splits.train, PROBE_IMAGES, seed=spec.seed, device=device)
         held_out = {"test": splits.test, "validation": splits.validation}
@@ -63,19 +66,26 @@ class Trainer:
             if split is not None
         }
         torch.manual_seed(derive(spec.seed, "weights"))
-        self.model = models.create(
-            spec.model,
-            num_classes=entry.classes,
-            in_chans=entry.channels,
-            image_size=spec.image_size or entry.image_size,
-            pretrained=spec.pretrained,
-        ).to(memory_format=torch.channels_last).to(device)
+        self.model = (
+            models.create(
+                spec.model,
+                num_classes=entry.classes,
+                in_chans=entry.channels,
+                image_size=spec.image_size or entry.image_size,
+                pretrained=spec.pretrained,
+            )
+            .to(memory_format=torch.channels_last)
+            .to(device)
+        )
         if spec.precision == "bf16":
             autocast = torch.autocast(device.type, dtype=torch.bfloat16)
             self.model.forward = autocast(self.model.forward)
-        self.parallel = group.parallel(self.model, device)
-        self.optimizer = make_optimizer(spec, self.parallel)
-        self._plain_steps = 0
+        self.switches = switches.resolved(spec, self.model, device)
+        parallel = group.parallel(self.model, device)
+        self.optimizer = make_optimizer(spec, parallel, self.switches)
+        trained = torch.compile(parallel) if self.switches.compile else parallel
+        eager = EagerStep(trained, self.optimizer, self._loss, spec.clip_norm)
+        self.step: Step = GraphedStep(eager) if self.switches.cuda_graph else eager
         self._taken = 0
 
     @property
@@ -89,40 +99,34 @@ class Trainer:
         return sum(p.numel() for p in self.model.parameters())
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
-        """Train epoch `epoch` (from 1); its mean loss, accuracy (as seen while training), and clock.
+        """Train epoch `epoch` (from 1); its mean loss, accuracy (as seen while training), and clocks.
+
+        `data_seconds` is the part of `train_seconds` in which the host waited for batches.
 
         Nothing is read back from the device before the epoch's end. Raises Diverged.
         """
         torch.manual_seed(derive(self.spec.seed, "dropout", epoch))
         self.model.train()
         sums = _Sums(self.device)
-        start = synchronised(self.device)
+        waited = 0.0
+        start = asked = synchronised(self.device)
         for step, (images, labels) in enumerate(islice(self.train_batches.epoch(epoch), self.steps)):
+            waited += time.perf_counter() - asked
             rate = learning_rate(self.spec, epoch - 1, step, self.steps)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            predictions, loss = self._step(images, labels)
+            predictions, loss = self.step(images, labels, rate)
             sums.add(loss * len(labels), predictions, labels)
+            asked = time.perf_counter()
         loss_mean, accuracy = sums.means(self.group)
         seconds = synchronised(self.device) - start
         if not math.isfinite(loss_mean):
             raise Diverged(f"the training loss of epoch {epoch} is {loss_mean}")
-        return {"lr": rate, "train_loss": loss_mean, "train_accuracy": accuracy, "train_seconds": seconds}
-
-    def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """One optimizer step; the predictions and the loss at the weights before it."""
-        if isinstance(self.optimizer, SharpnessAware):
-            self.optimizer.set_closure(self._loss, images, labels)
-            return self.optimizer.step()
-        self.optimizer.zero_grad()
-        predictions = self.parallel(images)
-        loss = self._loss(predictions, labels)
-        loss.backward()
-        if self.spec.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.spec.clip_norm)
-        self.optimizer.step()
-        self._plain_steps += 1
-        return predictions.detach(), loss.detach()
+        return {
+            "lr": rate,
+            "train_loss": loss_mean,
+            "train_accuracy": accuracy,
+            "train_seconds": seconds,
+            "data_seconds": waited,
+        }
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -147,8 +151,7 @@ class Trainer:
 
     def take_passes(self) -> int:
         """Gradient evaluations since this was last asked, as the optimizer counted them."""
-        counted = getattr(self.optimizer, "gradient_evaluations", self._plain_steps)
-        taken, self._taken = counted - self._taken, counted
+        taken, self._taken = self.step.passes - self._taken, self.step.passes
         return taken
 
     def state_dict(self) -> dict[str, Any]:

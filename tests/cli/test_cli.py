@@ -76,7 +76,18 @@ def test_plan_show_and_table_speak_json(finished):
     show = json.loads(gam_bench("show", "mine.yaml", "--json", cwd=path).stdout)
     assert show["runs"][0]["settings"]["lr"] == {"value": 0.05, "source": "assumed"}
     cells = json.loads(gam_bench("table", "mine.yaml", "--format", "json", cwd=path).stdout)
-    wanted = {"dataset", "label_noise", "augmentation", "model", "optimizer", "metric", "mean", "sd", "n", "planned"}
+    wanted = {
+        "dataset",
+        "label_noise",
+        "augmentation",
+        "model",
+        "optimizer",
+        "metric",
+        "mean",
+        "sd",
+        "n",
+        "planned",
+    }
     assert cells
     assert all(wanted <= cell.keys() for cell in cells)
 
@@ -118,7 +129,10 @@ def test_a_failed_run_is_named_with_its_error_and_retried_on_demand(here):
     [
         (["run", "quickstat"], "unknown suite 'quickstat'; did you mean 'quickstart'?"),
         (["run", "none.yaml"], "there is no suite file none.yaml"),
-        (["plan", "quickstart", "--only", "optimizr=gam"], "unknown setting 'optimizr'; did you mean 'optimizer'?"),
+        (
+            ["plan", "quickstart", "--only", "optimizr=gam"],
+            "unknown setting 'optimizr'; did you mean 'optimizer'?",
+        ),
         (["plan", "quickstart", "--only", "optimizer=gan"], "no run of this suite; did you mean 'gam'?"),
         (["run", "quickstart", "--seeds", "a"], "'a' is no seed"),
         (["run", "mine.yaml", "--device", "cuda"], "no CUDA GPU is visible here"),
@@ -192,7 +206,9 @@ def test_results_that_cannot_be_written(here):
     assert "results is no folder" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/usr/bin/setpriv").exists(), reason="root may write anywhere")
+@pytest.mark.skipif(
+    os.geteuid() == 0 and not Path("/usr/bin/setpriv").exists(), reason="root may write anywhere"
+)
 def test_a_read_only_results_folder_is_one_clear_line(here):
     (here / "results").mkdir(mode=0o555)
     here.chmod(0o755)
@@ -213,7 +229,9 @@ def test_output_into_a_closed_pipe_is_no_traceback(here):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["run", "show", "plan", "table", "list", "report", "export", "submit", "status"])
+@pytest.mark.parametrize(
+    "verb", ["run", "show", "plan", "table", "list", "report", "export", "submit", "status"]
+)
 def test_help_has_an_example(verb, tmp_path):
     done = gam_bench(verb, "--help", cwd=tmp_path)
     assert done.returncode == 0

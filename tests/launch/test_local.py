@@ -52,7 +52,14 @@ def launch(tmp_path, runs, log, workers=1, **options):
 @pytest.fixture(scope="module")
 def figures():
     """What two equal runs must agree on, bit for bit."""
-    return ("test_accuracy", "test_loss", "train_loss", "lambda_max", "hessian_trace", "forward_backward_passes")
+    return (
+        "test_accuracy",
+        "test_loss",
+        "train_loss",
+        "lambda_max",
+        "hessian_trace",
+        "forward_backward_passes",
+    )
 
 
 def test_longest_first_and_all_done_though_one_fails(tmp_path, tiny):

@@ -53,7 +53,9 @@ def test_bad_settings_are_refused_in_the_fields_words(tiny, change, complaint):
 
 def test_all_mistakes_are_told_at_once(tiny):
     with pytest.raises(BadSettings) as error:
-        RunSpec.resolve(tiny | {"lr": -1.0, "epochs": 0, "model": "nope_net", "optimizer": "sam", "rho": -2.0})
+        RunSpec.resolve(
+            tiny | {"lr": -1.0, "epochs": 0, "model": "nope_net", "optimizer": "sam", "rho": -2.0}
+        )
     assert {setting for setting, _ in error.value.findings} == {"lr", "epochs", "model", "rho"}
 
 
@@ -66,7 +68,9 @@ def test_setting_names_are_unique_over_all_components():
     for optimizer in OPTIMIZERS.values():
         for base in BASES.values():
             for augmentation in AUGMENTATIONS.values():
-                parts = [set(e.settings.model_fields) for e in (optimizer, base, augmentation)] + [set(OWN_SETTINGS)]
+                parts = [set(e.settings.model_fields) for e in (optimizer, base, augmentation)] + [
+                    set(OWN_SETTINGS)
+                ]
                 assert sum(map(len, parts)) == len(set().union(*parts))
 
 
@@ -123,7 +127,14 @@ def test_a_spec_survives_json_with_its_identity(settings):
 
 @given(st.lists(st.sampled_from(["lr", "epochs", "rho", "seed", "weight_decay"]), min_size=1, unique=True))
 def test_any_change_changes_the_identity(names):
-    base = {"dataset": "digits", "model": "cnn20k", "optimizer": "sam", "batch_size": 64, "lr": 0.1, "epochs": 3}
+    base = {
+        "dataset": "digits",
+        "model": "cnn20k",
+        "optimizer": "sam",
+        "batch_size": 64,
+        "lr": 0.1,
+        "epochs": 3,
+    }
     base |= {"seed": 1, "rho": 0.05, "weight_decay": 0.0}
     changed = base | {name: base[name] + 1 for name in names}
     assert RunSpec.resolve(changed).uid != RunSpec.resolve(base).uid

@@ -57,8 +57,13 @@ def test_later_rules_win_and_every_setting_has_a_source(write):
 
 def test_factors_stand_above_rules(write):
     text = GOOD.replace("optimizer: [sgd, sam]}", "optimizer: [sam], rho: [0.3, 0.4]}")
-    suite = load(write(text.replace("  - where: {optimizer: sam}\n    set: {rho: 0.1}\n    source: SAM\n", "")
-                       .replace("set: {rho: 0.2}", "set: {rho: 0.2, momentum: 0.8}")))
+    suite = load(
+        write(
+            text.replace("  - where: {optimizer: sam}\n    set: {rho: 0.1}\n    source: SAM\n", "").replace(
+                "set: {rho: 0.2}", "set: {rho: 0.2, momentum: 0.8}"
+            )
+        )
+    )
     assert {run.spec.flat()["rho"] for run in suite.runs} == {0.3, 0.4}
 
 
@@ -118,7 +123,10 @@ def test_five_mistakes_are_all_told_each_with_its_line(write):
         (GOOD.replace("title:", "titel:"), "line 2: titel is unknown here; did you mean 'title'"),
         (GOOD.replace("source: SAM", "source: SAMM"), "unknown source 'SAMM'; did you mean 'SAM'"),
         (GOOD.replace("{rho: 0.1}", "{rhoo: 0.1}"), "line 9: unknown setting 'rhoo'; did you mean 'rho"),
-        (GOOD.replace("dataset: digits", "dataset: digitz"), "dataset 'digitz' is unknown; did you mean 'digits'"),
+        (
+            GOOD.replace("dataset: digits", "dataset: digitz"),
+            "dataset 'digitz' is unknown; did you mean 'digits'",
+        ),
         (GOOD.replace("lr: 0.05}", "lr: 0.05, lr: 0.1}"), "line 7: 'lr' is there twice"),
         (GOOD.replace('"ml*"', "resnet18_cifar"), "line 12: this rule sets nothing in any run"),
         (GOOD.replace("seeds: [0, 1]", "seeds: []"), "seeds"),
@@ -126,7 +134,10 @@ def test_five_mistakes_are_all_told_each_with_its_line(write):
         (GOOD.replace("runs:", "runs: 3 #"), "line"),
         ("- a\n- b\n", "must be a mapping"),
         ("title: [\n", "line 2: expected"),
-        (GOOD.replace("set: {rho: 0.2}", "sett: {rho: 0.2}"), "settings.2.sett is unknown here; did you mean 'set'"),
+        (
+            GOOD.replace("set: {rho: 0.2}", "sett: {rho: 0.2}"),
+            "settings.2.sett is unknown here; did you mean 'set'",
+        ),
         ("title: x\nseeds: [0]\n", "runs must be given"),
     ],
 )
@@ -155,7 +166,10 @@ def test_seeds_replace_those_of_the_file(write):
 
 def test_selection():
     assert parse_seeds("0,2,5-7") == [0, 2, 5, 6, 7]
-    assert parse_only(["optimizer=sam,gam,label_noise=0.4"]) == {"optimizer": ["sam", "gam"], "label_noise": [0.4]}
+    assert parse_only(["optimizer=sam,gam,label_noise=0.4"]) == {
+        "optimizer": ["sam", "gam"],
+        "label_noise": [0.4],
+    }
     runs = load("quickstart").runs
     assert len(select(runs, parse_only(["optimizer=g*,label_noise=0.4"]))) == 3
     for bad in ("optimzer=sam", "sam"):

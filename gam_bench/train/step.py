@@ -1,0 +1,136 @@
+"""One optimizer step, called from the epoch loop: as it is written, or replayed as a CUDA graph."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gam_bench.optim.protocol import SharpnessAware
+
+LossFn = Callable[[Tensor, Tensor], Tensor]
+WARM_UP = 3
+"""Steps before a graph is captured: cuDNN and the allocator settle, and the optimizer makes its state."""
+
+
+class Step(Protocol):
+    """A way to step; the optimizer inside is the same."""
+
+    @property
+    def passes(self) -> int:
+        """Gradient evaluations so far."""
+        ...
+
+    def __call__(self, images: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+        """Step on one batch; returns predictions and loss at the weights before it."""
+        ...
+
+
+class EagerStep:
+    """The step as it is written: SharpnessAware optimizers take the batch, the others a gradient."""
+
+    def __init__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        optimizer: torch.optim.Optimizer,
+        loss_fn: LossFn,
+        clip_norm: float | None,
+    ):
+        self.model = model
+        self.optimizer = optimizer
+        self.loss_fn = loss_fn
+        self.clip_norm = clip_norm
+        self.counted = 0
+
+    @property
+    def passes(self) -> int:
+        return self.counted
+
+    def __call__(self, images: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+        self.set_rate(rate)
+        return self.step(images, labels)
+
+    def set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        if isinstance(self.optimizer, SharpnessAware):
+            before = self.optimizer.gradient_evaluations
+            self.optimizer.set_closure(self.loss_fn, images, labels)
+            predictions, loss = self.optimizer.step()
+            self.counted += self.optimizer.gradient_evaluations - before
+            return predictions, loss
+        self.optimizer.zero_grad()
+        predictions = self.model(images)
+        loss = self.loss_fn(predictions, labels)
+        loss.backward()
+        if self.clip_norm is not None:
+            parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, self.clip_norm)
+        self.optimizer.step()
+        self.counted += 1
+        return predictions.detach(), loss.detach()
+
+
+class GraphedStep:
+    """The same step, all passes and the update, captured once as a CUDA graph and replayed batch by batch.
+
+    The first steps, and batches of another size (the last of an epoch), run as written. Needs learning rates
+    that are tensors on the device, and a model that draws no random numbers.
+    """
+
+    def __init__(self, eager: EagerStep):
+        self._eager = eager
+        self._warm = 0
+        self._stream = torch.cuda.Stream()
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._passes_each = 0
+
+    @property
+    def passes(self) -> int:
+        return self._eager.passes
+
+    def __call__(self, images: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+        self._eager.set_rate(rate)
+        if self._warm < WARM_UP:
+            return self._warm_up(images, labels)
+        if self._graph is None:
+            self._capture(images, labels)
+        if images.shape != self._images.shape:
+            return self._eager.step(images, labels)
+        self._images.copy_(images)
+        self._labels.copy_(labels)
+        assert self._graph is not None
+        self._graph.replay()
+        self._eager.counted += self._passes_each
+        return self._predictions, self._loss
+
+    def _warm_up(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """A real step, on the side stream that capturing wants."""
+        self._warm += 1
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            out = self._eager.step(images, labels)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return out
+
+    def _capture(self, images: Tensor, labels: Tensor) -> None:
+        """Record the step without running it."""
+        self._images, self._labels = images.clone(), labels.clone()
+        self._eager.optimizer.zero_grad(set_to_none=True)
+        before = self._eager.passes
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._predictions, self._loss = self._eager.step(self._images, self._labels)
+        self._passes_each = self._eager.passes - before
+        self._eager.counted = before
+
+
+def draws_random_numbers(model: nn.Module) -> bool:
+    """Whether a forward pass in training mode would: dropout or stochastic depth with a rate above 0."""
+    rates = ((getattr(m, "p", None), getattr(m, "drop_prob", None)) for m in model.modules())
+    return any(isinstance(rate, float) and rate > 0 for pair in rates for rate in pair)
