@@ -96,9 +96,7 @@ def check(
 
     place = data_root(root)
     wrong = []
-    for name in names or [
-        name for name, dataset in DATASETS.items() if dataset.bundled or (place / name).is_dir()
-    ]:
+    for name in names or [dataset.name for dataset in DATASETS.values() if _ready(dataset, place)]:
         try:
             typer.echo(f"{name} is complete in {verify(name, root)}")
         except UserError as error:

@@ -1,8 +1,10 @@
 """Data sets by name, held in memory where they are small, and batches of them.
 
-splits = gam_bench.data.load("cifar10", validation=0.1, seed=0)
-batches = gam_bench.data.Batches(splits.train, 128, "basic", seed=0)
-for images, labels in batches.epoch(1): ...
+    splits = gam_bench.data.load("cifar10", validation=0.1, seed=0)
+    batches = gam_bench.data.Batches(splits.train, 128, "basic", seed=0)
+    for images, labels in batches.epoch(1): ...
+
+`gam-bench data prepare cifar10` puts the data in place first.
 """
 
 from importlib import import_module

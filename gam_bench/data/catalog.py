@@ -32,7 +32,8 @@ class Dataset:
     image_size: pixels a side; for folder sets, of the crop that models are given by default.
     mean, std: per channel, of pixels scaled to [0, 1].
     crop_padding, mirror: what the basic augmentation does: zeros added on each side before the random crop;
-        whether half of the images are mirrored, which makes nonsense of digits.
+        whether half of the images are mirrored, which makes nonsense of digits. The released GAM and
+        SAM codes pad by 4, the latter Fashion-MNIST too, and with reflections instead of zeros.
     read: "module:function" that reads the splits from the set's folder.
     files: path in the set's folder → MD5 of its content (of the unpacked content for .gz); sets in memory.
     folders: the folders that hold images and labels; sets of kind "folder".

@@ -68,8 +68,9 @@ def read_splits(dataset: Dataset, folder: Path) -> tuple[Part, Part]:
     try:
         train, test = (_as_tensors(*part) for part in getattr(import_module(module), function)(folder))
     except Exception as error:  # a damaged file may fail in any way, deep in another library
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(
-            f"{dataset.name} in {folder} cannot be read ({type(error).__name__}: {error}): "
+            f"{dataset.name} in {folder} cannot be read ({reason}): "
             f"prepare it again with `gam-bench data prepare {dataset.name}`"
         ) from error
     for split, part, size in (("training", train, dataset.train_size), ("test", test, dataset.test_size)):

@@ -21,9 +21,7 @@ _UNCHANGED: Operation = ("Identity", 0.0)
 
 def _vary(images: Tensor, name: str, magnitude: float) -> Tensor:
     """One operation on uint8 (N, C, H, W)."""
-    if (
-        name == "Equalize"
-    ):  # the same numbers as the one torchvision's transforms call, which loops over images
+    if name == "Equalize":  # equal to the one that _apply_op calls, but without its loop over the images
         return equalize_image(images)
     return _apply_op(images, name, magnitude, InterpolationMode.NEAREST, None)
 

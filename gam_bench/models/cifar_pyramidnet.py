@@ -47,9 +47,7 @@ class PyramidNet(Classifier):
         self.stem = nn.Sequential(conv3x3(in_chans, 16), nn.BatchNorm2d(16))
         inputs, target, layers = 16, 16.0, []
         for index in range(3 * count):
-            target += alpha / (
-                3 * count
-            )  # summed, not multiplied: the released codes round the sum's last digits
+            target += alpha / (3 * count)  # a running sum, as in the released codes, for equal rounding
             width = round(target)
             stride = 2 if index in (count, 2 * count) else 1
             layers.append(_Block(inputs, width, stride, bottleneck))

@@ -51,12 +51,8 @@ def _entry_point(name: str) -> Callable[..., Any]:
 
         if pretrained:
             raise RuntimeError(f"{name} has no pretrained weights")
-        for internal in (
-            "pretrained_cfg",
-            "pretrained_cfg_overlay",
-            "cache_dir",
-        ):  # passed by timm to every model
-            settings.pop(internal, None)
+        for passed_to_all in ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"):
+            settings.pop(passed_to_all, None)
         return build(name, **settings)
 
     create.__name__ = create.__qualname__ = name

@@ -63,6 +63,11 @@ def test_drawing_batches_leaves_the_global_generator_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_batches_share_the_images_of_a_split():
+    split = numbered(10)
+    assert Batches(split.to("cpu"), 5).source.stored.data_ptr() == split.images.data_ptr()
+
+
 def test_the_order_is_the_same_for_every_augmentation():
     split = numbered(100)
     orders = [epoch(Batches(split, 32, augmentation, seed=1), 2)[1].tolist() for augmentation in MEMORY]

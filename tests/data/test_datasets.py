@@ -31,6 +31,32 @@ def test_every_entry_is_complete(name):
     assert all(len(download.md5) == 32 for download in entry.downloads)
 
 
+def test_addresses_and_checksums_are_torchvisions():
+    from torchvision import datasets as reference
+
+    cifar10, cifar100 = reference.CIFAR10, reference.CIFAR100
+    flowers, fashion = reference.Flowers102, reference.FashionMNIST
+    expected = {
+        "cifar10": [(cifar10.url, cifar10.tgz_md5)],
+        "cifar100": [(cifar100.url, cifar100.tgz_md5)],
+        "svhn": [
+            (reference.SVHN.split_list[split][0], reference.SVHN.split_list[split][2])
+            for split in ("train", "test")
+        ],
+        "fashion_mnist": [(fashion.mirrors[0] + file, md5) for file, md5 in fashion.resources],
+        "oxford_pets": list(reference.OxfordIIITPet._RESOURCES),
+        "flowers102": [
+            (flowers._download_url_prefix + file, md5) for file, md5 in flowers._file_dict.values()
+        ],
+        "food101": [(reference.Food101._URL, reference.Food101._MD5)],
+    }
+    entries = catalog.DATASETS.values()
+    assert {e.name: [(d.url, d.md5) for d in e.downloads] for e in entries if e.downloads} == expected
+    for name, lists in (("cifar10", cifar10), ("cifar100", cifar100)):
+        sums = dict(lists.train_list + lists.test_list)
+        assert {Path(file).name: md5 for file, md5 in catalog.DATASETS[name].files.items()} == sums
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_set_is_prepared_checked_loaded_and_batched(name, prepared):
     folder = prepared(name)
