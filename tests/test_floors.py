@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "gam_bench"
 
 FLOORS = (
-    {"errors", "files", "complaint"},
+    {"errors", "files", "complaint", "hardware"},
     {"optim", "models", "data"},
     {"suite"},
     {"store"},
@@ -79,7 +79,7 @@ def test_the_quick_verbs_import_no_torch(arguments, tmp_path):
         "from gam_bench.cli import main\n"
         "sys.argv = ['gam-bench', *sys.argv[1:]]\n"
         "try:\n    main()\n"
-        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "except SystemExit as end:\n    assert end.code in (None, 0, 4), end.code\n"  # 4: runs are missing
         "heavy = {'torch', 'timm', 'torchvision'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

@@ -9,22 +9,41 @@ from gam_bench.suite.select import parse_only, parse_seeds, select
 from gam_bench.suite.suite import Run, Suite, load
 
 SuiteName = Annotated[
-    str, typer.Argument(metavar="SUITE", help="A suite's name (`gam-bench list suites`), or a path to a .yaml file.")
+    str,
+    typer.Argument(
+        metavar="SUITE", help="A suite's name (`gam-bench list suites`), or a path to a .yaml file."
+    ),
 ]
 Results = Annotated[
-    Path, typer.Option("--results", metavar="DIR", help="The folder that holds the run folders.", show_default=True)
+    Path,
+    typer.Option(
+        "--results", metavar="DIR", help="The folder that holds the run folders.", show_default=True
+    ),
 ]
 Seeds = Annotated[str, typer.Option(metavar="0,1|0-9", help="These seeds instead of the suite's.")]
 Only = Annotated[
     list[str],
-    typer.Option(metavar="KEY=VALUE[,…]", help="Only runs with these settings, e.g. optimizer=sam,gam,model=resnet*."),
+    typer.Option(
+        metavar="KEY=VALUE[,…]", help="Only runs with these settings, e.g. optimizer=sam,gam,model=resnet*."
+    ),
+]
+GpusPerRun = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Train each run in N data-parallel processes (setting `processes`, part of its identity).",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 RESULTS = Path("results")
 
 
-def planned(name: str, seeds: str = "", only: list[str] | None = None) -> tuple[Suite, list[Run]]:
+def planned(
+    name: str, seeds: str = "", only: list[str] | None = None, gpus_per_run: int | None = None
+) -> tuple[Suite, list[Run]]:
     """The suite and the chosen ones of its runs. Raises UserError for anything unknown."""
     suite = load(name, parse_seeds(seeds))
-    return suite, select(suite.runs, parse_only(only or []))
+    runs = select(suite.runs, parse_only(only or []))
+    return suite, [run.changed(processes=gpus_per_run) for run in runs] if gpus_per_run else runs

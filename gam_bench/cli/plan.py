@@ -1,16 +1,20 @@
 """`gam-bench plan`: what is done, what is missing, what it will cost."""
 
 import json
+import sys
 from collections.abc import Sequence
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from gam_bench.cli.options import RESULTS, Json, Only, Results, Seeds, SuiteName, planned
+from gam_bench.cli.options import RESULTS, GpusPerRun, Json, Only, Results, Seeds, SuiteName, planned
 from gam_bench.cli.text import duration
 from gam_bench.launch.forecast import Forecast
+from gam_bench.launch.forecast import calibrate as measure
+from gam_bench.launch.places import here, places
 from gam_bench.launch.plan import Plan, plan
-from gam_bench.launch.places import places
 from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing, standings
 
@@ -20,15 +24,23 @@ def command(
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
+    gpus_per_run: GpusPerRun = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Time a few steps of each kind of run on this machine first.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Say which runs of a suite are done, missing, failed or running, and what the rest will cost.
 
     Examples: `gam-bench plan quickstart` · `gam-bench plan cifar100 --only model=resnet18_cifar --json`
     """
-    loaded, runs = planned(suite, seeds, only)
+    loaded, runs = planned(suite, seeds, only, gpus_per_run)
     planned_runs = plan(standings(runs, results))
-    forecast = Forecast.from_records(planned_runs.standings)
+    where = places(gpus_per_run=max((s.run.spec.processes for s in planned_runs.todo), default=1))
+    if calibrate and planned_runs.todo:
+        print("timing a few steps of each kind of run …", file=sys.stderr)
+        measure(planned_runs.todo, results, where[0].device, where[0].threads)
+    forecast = Forecast.from_records(planned_runs.standings, results, here(where[0]))
     if as_json:
         print(json.dumps([_as_json(standing, forecast) for standing in planned_runs.standings], indent=2))
         return
@@ -36,7 +48,7 @@ def command(
     console.print(f"[bold]{loaded.title}[/bold]")
     console.print(f"{planned_runs.summary()} in {results / 'runs'}")
     console.print(_table(planned_runs))
-    console.print(_cost(planned_runs, forecast))
+    console.print(_cost(planned_runs, forecast, len(where)))
 
 
 def _as_json(standing: Standing, forecast: Forecast) -> dict[str, object]:
@@ -70,14 +82,13 @@ def _table(planned_runs: Plan) -> Table:
     return table
 
 
-def _cost(planned_runs: Plan, forecast: Forecast) -> str:
+def _cost(planned_runs: Plan, forecast: Forecast, workers: int) -> str:
     todo: Sequence[Standing] = planned_runs.todo
     if not todo:
         return "Nothing to launch."
     known = [seconds for standing in todo if (seconds := forecast.seconds(standing)) is not None]
     if not known:
-        return f"{len(todo)} to launch; their cost is not known before one like them has run here."
-    workers = len(places())
+        return f"{len(todo)} to launch; --calibrate tells what they will cost, or the first one that is done."
     text = f"{len(known)} to launch take about {duration(sum(known))} of computing"
     text += f", {duration(max(sum(known) / workers, max(known)))} with {workers} workers here"
     unknown = len(todo) - len(known)

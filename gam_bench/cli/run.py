@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from gam_bench.cli.options import RESULTS, Only, Results, Seeds, SuiteName, planned
+from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
 from gam_bench.cli.progress import progress
 from gam_bench.cli.table import print_tables
-from gam_bench.launch.forecast import passes
+from gam_bench.launch.forecast import Forecast, passes
 from gam_bench.launch.local import LocalQueue
-from gam_bench.launch.places import places
+from gam_bench.launch.places import here, places
 from gam_bench.launch.plan import Plan, plan
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import standings
@@ -31,12 +31,25 @@ def command(
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
-    device: Annotated[Device, typer.Option(help="Where to compute; auto takes GPUs if there are any.")] = Device.AUTO,
+    device: Annotated[
+        Device, typer.Option(help="Where to compute; auto takes GPUs if there are any.")
+    ] = Device.AUTO,
+    gpus_per_run: GpusPerRun = None,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="torch.compile the models; pays for long runs only.")
+    ] = False,
+    cuda_graph: Annotated[
+        bool, typer.Option("--cuda-graph", help="Replay each step as one CUDA graph.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Runs at once [default: one a GPU, or one a core].")
     ] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Also runs that failed or diverged before.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also finished runs; the old folders go to RESULTS/replaced.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also runs that failed or diverged before.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also finished runs; the old folders go to RESULTS/replaced.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be run.")] = False,
 ) -> None:
     """Run what is missing of a suite on this machine, then print its table.
@@ -46,27 +59,34 @@ def command(
 
     Examples: `gam-bench run quickstart` · `gam-bench run ./mine.yaml --seeds 0-4 --only optimizer=sam,gam`
     """
-    loaded, runs = planned(suite, seeds, only)
+    loaded, runs = planned(suite, seeds, only, gpus_per_run)
     what = plan(standings(runs, results), retry_failed=retry_failed, force=force)
     print(f"{loaded.title}\n{what.summary()}", file=sys.stderr)
     if dry_run:
         for standing in what.todo:
             print(standing.run.uid)
         return
-    where = places(device, workers)
+    processes = max((s.run.spec.processes for s in what.todo), default=1)
+    where = places(device, workers, gpus_per_run=processes, compile=compile, cuda_graph=cuda_graph)
     for standing in what.todo:
         if standing.state == State.DONE:
             kept = standing.folder.set_aside()
             print(f"the finished {standing.run.uid} was moved to {kept}", file=sys.stderr)
         standing.folder.begin(standing.run.spec)
     states: dict[str, State] = {}
+    forecast = Forecast.from_records(what.standings, results, here(where[0]))
     if what.todo:
         print(f"{len(what.todo)} to run, {len(where)} at once on {where[0].device}", file=sys.stderr)
         signal.signal(signal.SIGTERM, _stop)
         try:
             with progress(what.todo) as watcher:
                 queue = LocalQueue(results, where, watcher)
-                states = queue.run(what.todo, lambda s: passes(s.run.spec), retry=retry_failed or force)
+                states = queue.run(
+                    what.todo,
+                    lambda s: passes(s.run.spec),
+                    forecasts={s.run.uid: forecast.seconds(s) for s in what.todo},
+                    retry=retry_failed or force,
+                )
         except KeyboardInterrupt:
             print(f"\nstopped; every finished epoch is kept. To go on: {_again()}", file=sys.stderr)
             raise typer.Exit(130) from None

@@ -7,12 +7,13 @@ requeued or moved to another node asks them what is left and goes on from the la
 import os
 import signal
 import socket
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from submitit.helpers import DelayedSubmission
+from submitit.helpers import DelayedSubmission, TorchDistributedEnvironment
 
 from gam_bench.launch import queue
 from gam_bench.launch.forecast import passes
@@ -32,7 +33,7 @@ class _Terminated(BaseException):
 
 @dataclass
 class Job:
-    """The runs of one job. submitit stores it by name and fields, and calls it on the node."""
+    """The runs of one job. submitit stores it by name and fields, and calls it in each task on the nodes."""
 
     specs: list[str]
     results: Path
@@ -45,13 +46,16 @@ class Job:
 
     def __call__(self) -> None:
         signal.signal(signal.SIGTERM, _terminated)
-        todo = [s for s in self._standings() if s.state not in (State.DONE, State.FAILED, State.DIVERGED)]
-        print(f"{_node()}: {len(todo)} of {len(self.specs)} runs to do", flush=True)
+        found = self._standings()
+        todo = [s for s in found if s.state not in (State.DONE, State.FAILED, State.DIVERGED)]
+        print(f"{_node()}: {len(todo)} of {len(found)} runs to do", flush=True)
+        if self.gpus and not visible_gpus():
+            raise RuntimeError(f"the profile asks for a GPU, and {_node()} shows none")
         try:
-            states = LocalQueue(self.results, self._places(), _Log(self)).run(
-                todo, lambda s: passes(s.run.spec)
-            )
-            self._record_deaths(states)
+            if found[0].run.spec.processes > 1:
+                self._one_together(found[0])
+            else:
+                self._each_alone(todo)
         except _Terminated:
             _leave()
 
@@ -76,21 +80,47 @@ class Job:
         specs = [RunSpec.model_validate_json(text) for text in self.specs]
         return standings([Run(spec, spec.uid, {}) for spec in specs], self.results)
 
-    def _places(self) -> list[Place]:
-        if self.gpus and not visible_gpus():
-            raise RuntimeError(f"the profile asks for a GPU, and {_node()} shows none")
-        return [Place("cuda:0" if self.gpus else "cpu", self.threads)] * self.at_once
-
-    def _record_deaths(self, states: dict[str, State]) -> None:
-        """A run whose process died while its job lived has failed: else it would be queued to die again."""
+    def _each_alone(self, todo: list[Standing]) -> None:
+        """Runs of one process: each in a worker's, so that one that dies takes no other along."""
+        places = [Place("cuda:0" if self.gpus else "cpu", self.threads)] * self.at_once
+        states = LocalQueue(self.results, places, _Log(self)).run(todo, lambda s: passes(s.run.spec))
         died = [uid for uid, state in states.items() if state == State.STALE]
         if died:
             time.sleep(2)  # of a signal to the whole job the workers die first: ours would end this here
-        for uid in died:
+        for uid in died:  # else it would be queued to die again
             RunFolder.of(self.results, uid).write_error(
-                "failed: its process was killed; out of memory, if nobody did it by hand",
-                f"see the output of job {os.environ.get('SLURM_JOB_ID')}\n",
+                "failed: its process was killed; out of memory, if nobody did it by hand"
             )
+
+    def _one_together(self, standing: Standing) -> None:
+        """The job's only run, of which each task of the job is a process.
+
+        When a node is lost, the other processes fail before SLURM requeues the job: it tries again then.
+        """
+        import torch
+
+        from gam_bench.train.group import joined
+        from gam_bench.train.run import train
+
+        retry = int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
+        if standing.state == State.DONE or (standing.state in (State.FAILED, State.DIVERGED) and not retry):
+            return
+        torch.set_num_threads(self.threads)
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+        uid, log = standing.run.uid, _Log(self)
+        log.started(standing)
+        with joined("cuda" if self.gpus else "cpu") as (group, device):
+            outcome = train(
+                standing.run.spec,
+                self.results,
+                device=str(device),
+                retry=retry,
+                on_epoch=lambda metrics: log.epoch(uid, metrics),
+                group=group,
+            )
+        log.ended(uid, outcome.state, outcome.message)
+        if outcome.state in (State.FAILED, State.DIVERGED):
+            sys.exit(1)  # srun ends the other tasks then
 
 
 class _Log:
@@ -128,6 +158,8 @@ def _leave() -> None:
     submitit's handler, rather than when the grace is over.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if os.environ.get("SLURM_PROCID", "0") != "0":
+        signal.pause()  # the first task speaks for all, and a task that ends makes it fail
     try:
         state = queue.state_of(os.environ["SLURM_JOB_ID"])
     except queue.QueueUnknown as unknown:

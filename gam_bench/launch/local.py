@@ -4,8 +4,8 @@ import multiprocessing
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -28,10 +28,12 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a worker computes: a torch device and its number of CPU threads."""
+    """Where and how a worker computes: a torch device, its number of CPU threads, and the run's switches."""
 
     device: str
     threads: int
+    compile: bool = False
+    cuda_graph: bool = False
 
 
 @dataclass
@@ -50,11 +52,21 @@ class LocalQueue:
         self._places = places
         self._watcher = watcher
         self._workers: list[_Worker] = []
+        self._forecasts: Mapping[str, float | None] = {}
 
     def run(
-        self, todo: Sequence[Standing], cost: Callable[[Standing], float], *, retry: bool = False
+        self,
+        todo: Sequence[Standing],
+        cost: Callable[[Standing], float],
+        *,
+        forecasts: Mapping[str, float | None] | None = None,
+        retry: bool = False,
     ) -> dict[str, State]:
-        """Launch all of `todo` and wait; the state of each by uid. Ctrl-C stops the workers and is raised."""
+        """Launch all of `todo` and wait; the state of each by uid. Ctrl-C stops the workers and is raised.
+
+        `forecasts`, in seconds by uid, stand in the results beside what the runs took.
+        """
+        self._forecasts = forecasts or {}
         waiting = deque(sorted(todo, key=cost, reverse=True))
         ended: dict[str, State] = {}
         try:
@@ -72,7 +84,7 @@ class LocalQueue:
     def _start(self, place: Place) -> _Worker:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        arguments = (there, str(self._results), place.device, place.threads)
+        arguments = (there, str(self._results), *astuple(place))
         process = context.Process(target=work, args=arguments, daemon=False)
         process.start()
         there.close()
@@ -96,7 +108,8 @@ class LocalQueue:
             self._watcher.ended(uid, state, text)
         if waiting:
             worker.standing = waiting.popleft()
-            worker.connection.send((worker.standing.run.spec.model_dump_json(), retry))
+            run = worker.standing.run
+            worker.connection.send((run.spec.model_dump_json(), retry, self._forecasts.get(run.uid)))
             self._watcher.started(worker.standing)
         else:
             worker.connection.send(None)

@@ -1,39 +1,39 @@
 """The places of this machine where runs can be computed."""
 
-import os
-
 from gam_bench.errors import UserError
+from gam_bench.hardware import cores, cpu_name, gpu_names
 from gam_bench.launch.local import Place
 
 
-def places(device: str = "auto", workers: int | None = None) -> list[Place]:
+def places(
+    device: str = "auto",
+    workers: int | None = None,
+    *,
+    gpus_per_run: int = 1,
+    compile: bool = False,
+    cuda_graph: bool = False,
+) -> list[Place]:
     """One worker a GPU, or one a core with one thread each; `workers` divides the cores or shares the GPUs.
 
-    `device` is auto (GPUs if there are any), cpu or cuda. Raises UserError for cuda without a GPU.
+    `device` is auto (GPUs if there are any), cpu or cuda. A place has `gpus_per_run` GPUs; the first names it.
+    Raises UserError for cuda without enough GPUs.
     """
-    cores = len(os.sched_getaffinity(0))
-    gpus = [] if device == "cpu" else visible_gpus()
+    gpus = () if device == "cpu" else gpu_names()
     if device == "cuda" and not gpus:
         raise UserError("--device cuda: no CUDA GPU is visible here; use --device cpu")
-    if gpus:
-        number = workers or len(gpus)
-        threads = max(1, cores // number)
-        return [Place(f"cuda:{index % len(gpus)}", threads) for index in range(number)]
-    number = workers or cores
-    return [Place("cpu", max(1, cores // number))] * number
+    if not gpus:
+        number = workers or max(1, cores() // gpus_per_run)
+        return [Place("cpu", max(1, cores() // (number * gpus_per_run)), compile, cuda_graph)] * number
+    if len(gpus) < gpus_per_run:
+        raise UserError(f"a run wants {gpus_per_run} GPUs (its processes), and {len(gpus)} are visible here")
+    slots = len(gpus) // gpus_per_run
+    number = workers or slots
+    threads = max(1, cores() // (number * gpus_per_run))
+    firsts = [index % slots * gpus_per_run for index in range(number)]
+    return [Place(f"cuda:{first}", threads, compile, cuda_graph) for first in firsts]
 
 
-def visible_gpus() -> list[int]:
-    """The indices of the GPUs that torch will see, asked from the driver without importing torch."""
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        count = pynvml.nvmlDeviceGetCount()
-        pynvml.nvmlShutdown()
-    except Exception:  # no driver, no library: no GPU
-        return []
-    if allowed is not None:
-        count = min(count, sum(1 for entry in allowed.split(",") if entry.strip() not in ("", "-1")))
-    return list(range(count))
+def here(place: Place) -> str:
+    """The name of the hardware at a place, as results record it."""
+    kind, _, index = place.device.partition(":")
+    return gpu_names()[int(index or 0)] if kind == "cuda" else cpu_name()

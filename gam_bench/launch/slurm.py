@@ -63,17 +63,20 @@ def propose(
     ledger = Ledger(results)
     what = plan(standings(runs, results), retry_failed=retry_failed, force=force)
     todo = not_queued(what.todo, ledger.entries(), queue.queued(ledger.users()))
-    forecast = Forecast.from_records(what.standings)
+    forecast = Forecast.from_records(what.standings, results)
     return Proposal(what, len(what.todo) - len(todo), arrays(todo, profile, forecast, largest))
 
 
 def arrays(todo: Sequence[Standing], profile: Profile, forecast: Forecast, largest: int) -> list[Array]:
-    """Pack runs into jobs, and jobs of like needs into arrays of up to `largest` elements, longest first."""
+    """Pack runs into jobs, and jobs of like needs into arrays of up to `largest` elements, longest first.
+
+    A run of several processes has a job for itself: when one of them dies, the job must end.
+    """
     groups: dict[tuple[int, int], list[tuple[Standing, ...]]] = {}
     for processes in sorted({s.run.spec.processes for s in todo}):
         alike = [s for s in todo if s.run.spec.processes == processes]
         alike.sort(key=lambda s: passes(s.run.spec), reverse=True)
-        number = math.ceil(len(alike) / profile.runs_per_job)
+        number = math.ceil(len(alike) / (profile.runs_per_job if processes == 1 else 1))
         for job in (tuple(alike[first::number]) for first in range(number)):  # long and short runs in each
             groups.setdefault((processes, _minutes(job, profile, forecast)), []).append(job)
     return [
@@ -134,17 +137,17 @@ def parameters(array: Array, profile: Profile, share: int = 1) -> dict[str, obje
         "job_name": queue.JOB_NAME,
         "array_parallelism": max(1, at_once // share) if at_once else len(array.jobs),
         "stderr_to_stdout": True,
+        "srun_args": ["--kill-on-bad-exit=1"],
     }
 
 
 def _job(array: Array, runs: Sequence[Standing], profile: Profile, results: Path) -> Job:
-    at_once = profile.runs_per_gpu if array.processes == 1 else 1
     return Job(
         specs=[standing.run.spec.model_dump_json() for standing in runs],
         results=results,
         gpus=profile.gpus,
-        threads=max(1, profile.cpus // at_once),
-        at_once=at_once,
+        threads=max(1, profile.cpus // (profile.runs_per_gpu if array.processes == 1 else 1)),
+        at_once=profile.runs_per_gpu,
         minutes=array.minutes,
     )
 

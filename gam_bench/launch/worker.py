@@ -1,7 +1,8 @@
 """A worker process: set up once, then one run after another, telling its parent how each goes.
 
-Messages to the worker: (spec as JSON, retry) for a run, None to end. From it: ("ready",), then for each
-run ("epoch", uid, metrics) and at last ("end", uid, state, first line of the error).
+Messages to the worker: (spec as JSON, retry, forecast in seconds or None) for a run, None to end.
+From it: ("ready",), then for each run ("epoch", uid, metrics) and at last ("end", uid, state, first line
+of the error).
 """
 
 import ctypes
@@ -18,7 +19,9 @@ from gam_bench.store.folder import State
 from gam_bench.suite.spec import RunSpec
 
 
-def work(connection: Connection, results: str, device: str, threads: int) -> None:
+def work(
+    connection: Connection, results: str, device: str, threads: int, compile: bool, cuda_graph: bool
+) -> None:
     """Train what the parent sends until it sends None or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -28,7 +31,9 @@ def work(connection: Connection, results: str, device: str, threads: int) -> Non
     import torch
 
     from gam_bench.train.run import train
+    from gam_bench.train.switches import Switches
 
+    switches = Switches(compile, cuda_graph)
     torch.set_num_threads(threads)
     try:
         connection.send(("ready",))
@@ -42,7 +47,15 @@ def work(connection: Connection, results: str, device: str, threads: int) -> Non
                 if spec.processes > 1:
                     state, text = train_together(spec, Path(results), device, threads, message[1], tell)
                 else:
-                    outcome = train(spec, Path(results), device=device, retry=message[1], on_epoch=tell)
+                    outcome = train(
+                        spec,
+                        Path(results),
+                        device=device,
+                        retry=message[1],
+                        forecast_seconds=message[2],
+                        switches=switches,
+                        on_epoch=tell,
+                    )
                     state, text = outcome.state, outcome.message
             except (UserError, OSError) as error:  # the folder cannot be used; the next run's may be
                 if isinstance(error, ConnectionError):

@@ -17,7 +17,7 @@ VARIED = "suite"
 ASSUMED = "assumed"
 """The source of a setting that nobody published, a component's own default (its ρ, its momentum) included."""
 DEFAULT = "default"
-"""The source of a run setting that no rule names, and the run does without: no validation split, no warm-up, …"""
+"""The source of a run setting that no rule names, so the run does without: no warm-up, no label noise, …"""
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class Run:
     spec: RunSpec
     uid: str
     sources: Mapping[str, str] = field(compare=False)
+
+    def changed(self, **settings: Any) -> "Run":
+        """The same run but for these settings, whose source is then the one who asks for the change."""
+        spec = RunSpec.resolve(self.spec.flat() | settings)
+        return Run(spec, spec.uid, {**self.sources, **dict.fromkeys(settings, VARIED)})
 
     @property
     def assumed(self) -> list[str]:

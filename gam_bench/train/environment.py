@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import gam_bench
+from gam_bench.hardware import cores, cpu_name
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         "hostname": socket.gethostname(),
         "cpu_name": cpu_name(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         **_gpu(device),
         "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
@@ -35,16 +36,6 @@ def environment(device: torch.device) -> dict[str, Any]:
 def device_name(device: torch.device) -> str:
     """The GPU's or the processor's name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
-
-
-@cache
-def cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
 
 
 @cache

@@ -19,6 +19,7 @@ from gam_bench.train.clock import synchronised
 from gam_bench.train.flatness import Flatness, flatness
 from gam_bench.train.group import Group
 from gam_bench.train.optimizer import make_optimizer
+from gam_bench.train.precision import model_precision
 from gam_bench.train.schedule import learning_rate
 from gam_bench.train.step import EagerStep, GraphedStep, Step
 from gam_bench.train.switches import Switches
@@ -66,20 +67,15 @@ class Trainer:
             if split is not None
         }
         torch.manual_seed(derive(spec.seed, "weights"))
-        self.model = (
-            models.create(
-                spec.model,
-                num_classes=entry.classes,
-                in_chans=entry.channels,
-                image_size=spec.image_size or entry.image_size,
-                pretrained=spec.pretrained,
-            )
-            .to(memory_format=torch.channels_last)
-            .to(device)
+        model = models.create(
+            spec.model,
+            num_classes=entry.classes,
+            in_chans=entry.channels,
+            image_size=spec.image_size or entry.image_size,
+            pretrained=spec.pretrained,
         )
-        if spec.precision == "bf16":
-            autocast = torch.autocast(device.type, dtype=torch.bfloat16)
-            self.model.forward = autocast(self.model.forward)
+        model = model.to(memory_format=torch.channels_last).to(device)
+        self.model = model_precision(model, spec.precision, device)
         self.switches = switches.resolved(spec, self.model, device)
         parallel = group.parallel(self.model, device)
         self.optimizer = make_optimizer(spec, parallel, self.switches)

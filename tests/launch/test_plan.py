@@ -42,6 +42,6 @@ def test_forecast_scales_records_by_passes_and_by_what_is_left(tmp_path, tiny):
     done = standing(tmp_path, tiny, State.DONE, result={"total_seconds": 10.0})
     gam = standing(tmp_path, tiny, State.STALE, optimizer="gam", epoch=1)
     other = standing(tmp_path, tiny, State.MISSING, model="mlp")
-    forecast = Forecast.from_records([done, gam, other])
+    forecast = Forecast.from_records([done, gam, other], tmp_path)
     assert forecast.seconds(gam) == pytest.approx(4 * 10.0 / 2)
     assert forecast.seconds(other) is None

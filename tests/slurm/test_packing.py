@@ -53,7 +53,7 @@ def test_each_job_gets_some_of_the_long_runs(tiny, tmp_path):
 def test_the_limit_is_ten_minutes_and_twice_the_forecast_in_steps(seconds, minutes, tiny, tmp_path):
     one = standing(tiny, tmp_path)
     done = Standing(one.run, one.folder, State.DONE, 2, {"total_seconds": seconds})
-    (array,) = slurm.arrays([one], Profile(), Forecast.from_records([done]), largest=100)
+    (array,) = slurm.arrays([one], Profile(), Forecast.from_records([done], tmp_path), largest=100)
     assert array.minutes == minutes
     assert minutes == 15 or minutes * 60 / 2 < 600 + 2 * seconds <= minutes * 60
 
