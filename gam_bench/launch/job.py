@@ -15,10 +15,10 @@ from typing import Any
 
 from submitit.helpers import DelayedSubmission, TorchDistributedEnvironment
 
+from gam_bench.hardware import gpu_names
 from gam_bench.launch import queue
 from gam_bench.launch.forecast import passes
 from gam_bench.launch.local import LocalQueue, Place
-from gam_bench.launch.places import visible_gpus
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import Standing, standings
 from gam_bench.suite.spec import RunSpec
@@ -49,7 +49,7 @@ class Job:
         found = self._standings()
         todo = [s for s in found if s.state not in (State.DONE, State.FAILED, State.DIVERGED)]
         print(f"{_node()}: {len(todo)} of {len(found)} runs to do", flush=True)
-        if self.gpus and not visible_gpus():
+        if self.gpus and not gpu_names():
             raise RuntimeError(f"the profile asks for a GPU, and {_node()} shows none")
         try:
             if found[0].run.spec.processes > 1:
