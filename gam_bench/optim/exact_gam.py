@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from gam_bench.optim.catalog import ExactGAMSettings
+from gam_bench.optim.flat import Step
 from gam_bench.optim.passes import TINY, Passes, ascent
 from gam_bench.optim.protocol import SharpnessAware
 
@@ -33,19 +34,17 @@ class ExactGAM(SharpnessAware):
         _, flatness = self.gradient_and_curvature(passes, ascent(f, rho))
         return g + alpha * rho * flatness
 
-    def gradient_and_curvature(self, passes: Passes, offset: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """g and H g/‖g‖ at θ + offset."""
+    def gradient_and_curvature(self, passes: Passes, *steps: Step) -> tuple[Tensor, Tensor]:
+        """g and H g/‖g‖ at θ plus the steps."""
         flat = passes.flat
         graph = _KeepGraph(flat.parameters)
         with self._no_sync(), graph:
-            passes.run(offset)
-        passes.reached.update(i for i, gradient in enumerate(graph.gradients) if gradient is not None)
-        g = self._averaged(flat.gather(graph.gradients))
-        direction = g / (torch.linalg.vector_norm(g) + TINY)
-        flat.buffer.copy_(direction)
+            passes.run(*steps)
+        g = self._averaged(passes.take(graph.gradients)).clone()
+        torch.div(g, torch.linalg.vector_norm(g) + TINY, out=flat.buffer)
         products = graph.times(flat.views)
         passes.evaluations += 2
-        return g, self._averaged(flat.gather(products))
+        return g, self._averaged(flat.load(products)).clone()
 
     def _averaged(self, vector: Tensor) -> Tensor:
         if self._workers is not None and self.perturbation == "global":

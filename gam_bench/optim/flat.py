@@ -2,9 +2,19 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+
+@dataclass
+class Step:
+    """ρ v/‖v‖: a way to go from a point, not multiplied out."""
+
+    radius: float
+    vector: Tensor
+    norm: Tensor  # a single number
 
 
 class Flat:
@@ -17,22 +27,21 @@ class Flat:
 
     def __init__(self, parameters: Sequence[Tensor]):
         self.parameters = list(parameters)
-        real = [torch.zeros((), dtype=p.dtype).abs().dtype for p in self.parameters]
-        dtype = functools.reduce(torch.promote_types, real, torch.float32)
+        dtype = functools.reduce(
+            torch.promote_types, (p.dtype.to_real() for p in self.parameters), torch.float32
+        )
         self.sizes = [p.numel() * (2 if p.is_complex() else 1) for p in self.parameters]
         self.buffer = torch.zeros(sum(self.sizes), dtype=dtype, device=self.parameters[0].device)
+        self.mixed = any(
+            p.device != self.buffer.device or p.dtype.to_real() != dtype for p in self.parameters
+        )
         self.views = [
             _shaped(piece, parameter)
             for piece, parameter in zip(self.buffer.split(self.sizes), self.parameters, strict=True)
         ]
 
-    def gather(self, tensors: Sequence[Tensor | None]) -> Tensor:
-        """A new vector from tensors shaped as the parameters; None counts as zeros."""
-        self.load(tensors)
-        return self.buffer.clone()
-
-    def load(self, tensors: Sequence[Tensor | None]) -> None:
-        """As `gather`, into the buffer itself."""
+    def load(self, tensors: Sequence[Tensor | None]) -> Tensor:
+        """Copy tensors shaped as the parameters into the buffer, None as zeros. Returns the buffer."""
         given = [t for t in tensors if t is not None]
         views = self.views
         if len(given) < len(views):
@@ -40,20 +49,24 @@ class Flat:
             views = [view for view, t in zip(views, tensors, strict=True) if t is not None]
         if given:
             torch._foreach_copy_(views, given)
+        return self.buffer
 
-    def set_parameters(self, vector: Tensor, offset: Tensor | None = None) -> None:
-        """Parameters become `vector`, or `vector` + `offset`."""
-        if offset is None:
+    def set_parameters(self, vector: Tensor, *steps: "Step") -> None:
+        """Parameters become `vector` plus the steps. Only the first may lie along the buffer itself."""
+        if not steps:
             self.buffer.copy_(vector)
-        else:
-            torch.add(vector, offset, out=self.buffer)
+        for step in steps:
+            vector = torch.addcdiv(vector, step.vector, step.norm, value=step.radius, out=self.buffer)
         torch._foreach_copy_(self.parameters, self.views)
 
     def set_gradients(self, vector: Tensor, which: set[int]) -> None:
         """`.grad` becomes the parameters' parts of `vector`; None for those not in `which`."""
         self.buffer.copy_(vector)
-        for i, (parameter, view) in enumerate(zip(self.parameters, self.views, strict=True)):
-            parameter.grad = view.to(parameter.device, parameter.dtype) if i in which else None
+        views = (
+            [v.to(p) for v, p in zip(self.views, self.parameters, strict=True)] if self.mixed else self.views
+        )
+        for i, (parameter, view) in enumerate(zip(self.parameters, views, strict=True)):
+            parameter.grad = view if i in which else None
 
     def vector(self, values: Sequence[float]) -> Tensor:
         """A vector with one value for all of a parameter's numbers."""

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from gam_bench.optim.catalog import GAMSettings, SAMGAMSettings
-from gam_bench.optim.passes import Passes, ascent
+from gam_bench.optim.flat import Step
+from gam_bench.optim.passes import TINY, Passes, ascent
 from gam_bench.optim.protocol import SharpnessAware
 
 
@@ -19,47 +20,49 @@ class GAM(SharpnessAware):
         h+ = α g1 + (1−α) g3                     h− = β g0 + (1−β) g2
         h⊥ = h− − (⟨h−,h+⟩/‖h+‖²) h+
 
-    rho=0.2, rho_prime=0.02, alpha=0.6, beta=0.5, gamma=0.03: may differ between parameter groups. The defaults
-        are the released code's for ResNets on CIFAR-100, which calls them grad_norm_rho, grad_rho, grad_beta_1,
-        grad_beta_0 and grad_gamma.
+    rho=0.2, rho_prime=0.02, alpha=0.6, beta=0.5, gamma=0.03: the radii may differ between parameter groups. The
+        defaults are the released code's for ResNets on CIFAR-100, which calls them grad_norm_rho, grad_rho,
+        grad_beta_1, grad_beta_0 and grad_gamma.
     adaptive=False: True makes each ascent along v, from weights w, ρ w²v/‖|w|v‖, as ASAM does.
     variant="paper": "official-code" has h− = g0 + |1−β| g2, as the authors' released code does.
     Four gradients a step. Other arguments: see SharpnessAware.
     """
 
     settings: ClassVar[type[GAMSettings]] = GAMSettings
-    common = ("adaptive", "variant", "rho_schedule")
+    common = ("alpha", "beta", "gamma", "adaptive", "variant", "rho_schedule")
 
     def direction(self, passes: Passes) -> Tensor:
         rho, rho_prime = self.setting("rho"), self.setting("rho_prime")
         alpha, beta, gamma = self.setting("alpha"), self.setting("beta"), self.setting("gamma")
 
-        g0 = self.gradient(passes)
-        g1 = self.gradient(passes, self.ascent(passes, g0, rho_prime))
-        e2 = self.ascent(passes, g1 - g0, rho)
-        g2 = self.gradient(passes, e2)
-        e3 = e2 + self.ascent(passes, g2, rho_prime, start=e2)
+        g0 = self.gradient(passes).clone()
+        g1 = self.gradient(passes, self.ascent(passes, g0, rho_prime)).clone()
+        h0 = self.ascent(passes, g1 - g0, rho)
+        g2 = self.gradient(passes, h0).clone()
+        e2 = self.ascent(passes, g2, rho_prime, h0)
         if self.setting("variant") == "paper":
-            minus = _mix(beta, g0, g2)
+            minus = torch.lerp(g2, g0, beta)  # β g0 + (1−β) g2
         else:
-            minus = g0 + abs(1 - beta) * g2
-        del g0, g2, e2  # three vectors less while the last pass runs
-        g3 = self.gradient(passes, e3)
-        plus = _mix(alpha, g1, g3)
+            minus = g0.add_(g2, alpha=abs(1 - beta))
+        g3 = self.gradient(passes, h0, e2)
+        plus = torch.lerp(g3, g1, alpha, out=g3)  # α g1 + (1−α) g3
 
-        along = minus.dot(plus) / plus.dot(plus).clamp(min=torch.finfo(plus.dtype).tiny)
-        return plus * (1 + gamma * along) - gamma * minus  # = h+ − γ h⊥
+        along = minus.dot(plus) / plus.dot(plus).clamp_(min=TINY**2)
+        # h+ − γ h⊥ = h+ − γ h− + γ ⟨h−,h+⟩/‖h+‖² h+
+        return torch.sub(plus, minus, alpha=gamma, out=minus).addcmul_(plus, along, value=gamma)
 
-    def gradient(self, passes: Passes, offset: Tensor | None = None) -> Tensor:
-        """g(θ + offset), of the loss."""
-        return passes.gradient(offset)
+    def gradient(self, passes: Passes, *steps: Step) -> Tensor:
+        """g, the loss's, at θ plus the steps."""
+        return passes.gradient(*steps)
 
-    def ascent(
-        self, passes: Passes, vector: Tensor, radius: float | Tensor, start: Tensor | None = None
-    ) -> Tensor:
+    def ascent(self, passes: Passes, vector: Tensor, radius: float | Tensor, *start: Step) -> Step:
+        """The step along a vector from θ plus the steps of `start`."""
         if not self.setting("adaptive"):
             return ascent(vector, radius)
-        return ascent(vector, radius, passes.theta if start is None else passes.theta + start)
+        weights = passes.theta
+        for step in start:
+            weights = torch.addcdiv(weights, step.vector, step.norm, value=step.radius)
+        return ascent(vector, radius, weights)
 
 
 class SAMGAM(GAM):
@@ -72,12 +75,7 @@ class SAMGAM(GAM):
 
     settings = SAMGAMSettings
 
-    def gradient(self, passes: Passes, offset: Tensor | None = None) -> Tensor:
-        """g(θ + offset), of SAM's loss."""
-        e = self.ascent(passes, passes.gradient(offset), self.setting("sam_rho"), start=offset)
-        return passes.gradient(e if offset is None else offset + e)
-
-
-def _mix(weight: float | Tensor, one: Tensor, other: Tensor) -> Tensor:
-    """weight · one + (1 − weight) · other."""
-    return torch.lerp(other, one, weight)
+    def gradient(self, passes: Passes, *steps: Step) -> Tensor:
+        """g, of SAM's loss, at θ plus the steps."""
+        g = passes.gradient(*steps)
+        return passes.gradient(self.ascent(passes, g, self.setting("sam_rho"), *steps), *steps)

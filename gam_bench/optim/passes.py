@@ -1,13 +1,13 @@
 """The passes of one step: a batch's gradient at θ and at points around it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gam_bench.optim.flat import Flat
+from gam_bench.optim.flat import Flat, Step
 from gam_bench.optim.replay import Randomness, RunningStatistics
 
 TINY = 1e-12  # ξ in the formulas
@@ -43,30 +43,31 @@ class Passes:
 
     @property
     def theta(self) -> Tensor:
-        """The parameters at the start of the step."""
-        if self._theta is None:
-            self._theta = self.flat.gather(self.flat.parameters)
+        """The parameters at the start of the step, known once there is a gradient."""
+        assert self._theta is not None
         return self._theta
 
-    def gradient(self, offset: Tensor | None = None) -> Tensor:
-        """The gradient at θ + offset."""
+    def gradient(self, *steps: Step) -> Tensor:
+        """The gradient at θ, or some steps away from it. It lies in the work buffer: the next pass overwrites it."""
         with self._context():
-            self.run(offset)
-        return self.take_gradient()
+            self.run(*steps)
+        return self.take([parameter.grad for parameter in self.flat.parameters])
 
-    def take_gradient(self) -> Tensor:
-        """The gradient now in `.grad`, as a new vector."""
-        gradients = [parameter.grad for parameter in self.flat.parameters]
-        self.reached.update(i for i, gradient in enumerate(gradients) if gradient is not None)
-        return self.flat.gather(gradients)
+    def take(self, gradients: Sequence[Tensor | None]) -> Tensor:
+        """One gradient a parameter, as a vector, in the work buffer."""
+        if self._theta is None:  # the last moment before the buffer holds something
+            self._theta = self.flat.load(self.flat.parameters).clone()
+        if len(self.reached) < len(gradients):
+            self.reached.update(i for i, gradient in enumerate(gradients) if gradient is not None)
+        return self.flat.load(gradients)
 
-    def last_gradient(self, offset: Tensor | None = None) -> None:
-        """The gradient at θ + offset, left in `.grad` for the base optimizer."""
+    def last_gradient(self, *steps: Step) -> None:
+        """As `gradient`, left in `.grad` for the base optimizer."""
         with self._last_context():
-            self.run(offset)
+            self.run(*steps)
 
-    def run(self, offset: Tensor | None = None) -> None:
-        """Call the closure at θ + offset. What its backward makes is in `.grad`."""
+    def run(self, *steps: Step) -> None:
+        """Call the closure at θ plus the steps. What its backward makes is in `.grad`."""
         if self._runs == 0:
             if self._randomness:
                 self._randomness.keep()
@@ -76,10 +77,8 @@ class Passes:
             if self._randomness:
                 self._randomness.replay()
         self._runs += 1
-        if offset is not None:
-            self.flat.set_parameters(self.theta, offset)
-        elif self._theta is not None:
-            self.flat.set_parameters(self._theta)
+        if self._theta is not None:
+            self.flat.set_parameters(self._theta, *steps)
         for parameter in self.flat.parameters:
             parameter.grad = None
         self.evaluations += 1
@@ -98,9 +97,13 @@ class Passes:
             self._statistics.restore()
 
 
-def ascent(vector: Tensor, radius: float | Tensor, weights: Tensor | None = None) -> Tensor:
+def ascent(vector: Tensor, radius: float | Tensor, weights: Tensor | None = None) -> Step:
     """ρ v/(‖v‖+ξ), the step of length ρ along v. With `weights` w, ASAM's: ρ w²v/(‖|w|v‖+ξ)."""
-    if weights is None:
-        return vector * (radius / (torch.linalg.vector_norm(vector) + TINY))
-    scaled = weights.abs() * vector
-    return weights.abs() * scaled * (radius / (torch.linalg.vector_norm(scaled) + TINY))
+    if weights is not None:
+        vector = weights * vector
+    norm = vector.dot(vector).sqrt_().add_(TINY)
+    if weights is not None:
+        vector = weights * vector
+    if isinstance(radius, Tensor):  # one for each of the vector's numbers
+        return Step(1.0, radius * vector, norm)
+    return Step(radius, vector, norm)

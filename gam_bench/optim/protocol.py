@@ -88,12 +88,17 @@ class SharpnessAware(Optimizer):
         self.state = base_optimizer.state
 
     def direction(self, passes: Passes) -> Tensor | None:
-        """The gradient that the base optimizer shall step with, flat; None where `.grad` already holds it."""
+        """The gradient that the base optimizer shall step with; None where `.grad` already holds it.
+
+        A vector of its own, not the work buffer: restoring the parameters overwrites that.
+        """
         raise NotImplementedError
 
     def setting(self, name: str) -> Any:
         """A setting of the parameter groups: one value, or a flat vector where they differ."""
         values = [group[name] for group in self.param_groups]
+        if len(values) == 1:
+            return values[0]
         if all(value == values[0] for value in values):
             return values[0]
         return self._flat.vector(
@@ -185,8 +190,10 @@ class SharpnessAware(Optimizer):
             if alone:
                 total = direction
             else:
-                direction = passes.take_gradient() if direction is None else direction
-                total = direction.mul_(share) if total is None else total.add_(direction, alpha=share)
+                direction = (
+                    passes.take([p.grad for p in self._flat.parameters]) if direction is None else direction
+                )
+                total = direction * share if total is None else total.add_(direction, alpha=share)
             reached |= passes.reached
         self.gradient_evaluations += passes.evaluations
         if total is not None:
