@@ -25,13 +25,16 @@ def command(target: Target, results: Results = RESULTS) -> None:
 
     Examples: `gam-bench cancel cifar100` · `gam-bench cancel gam-resnet18_cifar-cifar100-s0-1f3a9c2e`
     """
-    if target in suite_names() or target.endswith((".yaml", ".yml")):
-        uids = {run.uid for run in load(target).runs}
-    else:
-        uids = {one_run(target, results)}
     ledger = Ledger(results)
+    entries = ledger.entries()
+    if target in suite_names() or target.endswith((".yaml", ".yml")):
+        suite = load(target).name
+        asked = [entry for entry in entries if entry.suite == suite]
+    else:
+        uid = one_run(target, results)
+        asked = [entry for entry in entries if uid in entry.uids]
     live = queue.queued(ledger.users())
-    hit = [entry for entry in ledger.entries() if entry.job in live and uids & set(entry.uids)]
+    hit = [entry for entry in asked if entry.job in live]
     queue.cancel([entry.job for entry in hit])
     for entry in hit:
         print(f"cancelled job {entry.job}: {', '.join(entry.uids)}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gam_bench.cli.options import RESULTS, Only, Results, Seeds, SuiteName, planned
+from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
 from gam_bench.cli.submit import send
 from gam_bench.errors import UserError
 from gam_bench.launch.ledger import Ledger
@@ -24,6 +24,7 @@ def command(
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
+    gpus_per_run: GpusPerRun = None,
 ) -> None:
     """Queue the failed and diverged runs of a suite again, and only those.
 
@@ -32,7 +33,7 @@ def command(
 
     Examples: `gam-bench retry cifar100` · `gam-bench retry cifar100 --cluster ./more-memory.yaml`
     """
-    loaded, runs = planned(suite, seeds, only)
+    loaded, runs = planned(suite, seeds, only, gpus_per_run)
     failed = [s.run for s in standings(runs, results) if s.state in (State.FAILED, State.DIVERGED)]
     profile = load(cluster) if cluster else _last_profile(loaded, results)
     send(loaded, failed, results, profile, retry_failed=True)

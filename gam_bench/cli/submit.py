@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gam_bench.cli.options import RESULTS, Only, Results, Seeds, SuiteName, planned
+from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
 from gam_bench.launch.ledger import Ledger
 from gam_bench.launch.profile import Profile, load
 from gam_bench.suite.suite import Run, Suite
@@ -31,6 +31,7 @@ def command(
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
+    gpus_per_run: GpusPerRun = None,
     retry_failed: Annotated[bool, typer.Option(help="Also runs that failed or diverged before.")] = False,
     force: Annotated[
         bool, typer.Option(help="Also finished runs; the old folders go to RESULTS/replaced.")
@@ -48,7 +49,7 @@ def command(
     Examples: `gam-bench submit cifar100 --cluster slurm/one-gpu.yaml` ·
     `gam-bench submit quickstart --cluster cpu --only optimizer=gam --dry-run`
     """
-    loaded, runs = planned(suite, seeds, only)
+    loaded, runs = planned(suite, seeds, only, gpus_per_run)
     send(loaded, runs, results, load(cluster), retry_failed=retry_failed, force=force, dry_run=dry_run)
 
 
@@ -76,7 +77,7 @@ def send(
         if dry_run:
             _show(proposal.arrays, profile)
             return
-        entries = slurm.submit(proposal.arrays, profile, suite.name, results)
+        entries = slurm.submit(proposal, profile, suite.name, results)
     for array, jobs in groupby(entries, lambda entry: entry.job.partition("_")[0]):
         packed = [len(job.uids) for job in jobs]
         print(f"job {array}: {sum(packed)} runs" + (f" in {len(packed)} tasks" if len(packed) > 1 else ""))

@@ -36,9 +36,11 @@ class Job:
     """The runs of one job. submitit stores it by name and fields, and calls it in each task on the nodes."""
 
     specs: list[str]
+    forecasts: list[float | None]
+    """Seconds of each run, as `submit` thought."""
     results: Path
-    gpus: int
-    threads: int
+    place: Place
+    """What each process of a run has."""
     at_once: int
     minutes: int
     epochs: int = 0
@@ -49,7 +51,7 @@ class Job:
         found = self._standings()
         todo = [s for s in found if s.state not in (State.DONE, State.FAILED, State.DIVERGED)]
         print(f"{_node()}: {len(todo)} of {len(found)} runs to do", flush=True)
-        if self.gpus and not gpu_names():
+        if self.place.device != "cpu" and not gpu_names():
             raise RuntimeError(f"the profile asks for a GPU, and {_node()} shows none")
         try:
             if found[0].run.spec.processes > 1:
@@ -82,8 +84,11 @@ class Job:
 
     def _each_alone(self, todo: list[Standing]) -> None:
         """Runs of one process: each in a worker's, so that one that dies takes no other along."""
-        places = [Place("cuda:0" if self.gpus else "cpu", self.threads)] * self.at_once
-        states = LocalQueue(self.results, places, _Log(self)).run(todo, lambda s: passes(s.run.spec))
+        states = LocalQueue(self.results, [self.place] * self.at_once, _Log(self)).run(
+            todo,
+            lambda s: passes(s.run.spec),
+            forecasts=dict(zip((s.run.uid for s in self._standings()), self.forecasts, strict=True)),
+        )
         died = [uid for uid, state in states.items() if state == State.STALE]
         if died:
             time.sleep(2)  # of a signal to the whole job the workers die first: ours would end this here
@@ -101,15 +106,16 @@ class Job:
 
         from gam_bench.train.group import joined
         from gam_bench.train.run import train
+        from gam_bench.train.switches import Switches
 
         retry = int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
         if standing.state == State.DONE or (standing.state in (State.FAILED, State.DIVERGED) and not retry):
             return
-        torch.set_num_threads(self.threads)
+        torch.set_num_threads(self.place.threads)
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
         uid, log = standing.run.uid, _Log(self)
         log.started(standing)
-        with joined("cuda" if self.gpus else "cpu") as (group, device):
+        with joined(self.place.device) as (group, device):
             outcome = train(
                 standing.run.spec,
                 self.results,
@@ -117,6 +123,8 @@ class Job:
                 retry=retry,
                 on_epoch=lambda metrics: log.epoch(uid, metrics),
                 group=group,
+                switches=Switches(self.place.compile, self.place.cuda_graph),
+                forecast_seconds=self.forecasts[0],
             )
         log.ended(uid, outcome.state, outcome.message)
         if outcome.state in (State.FAILED, State.DIVERGED):

@@ -63,6 +63,8 @@ class Profile(BaseModel):
     signal_seconds: int = Field(90, gt=0, description="how long before its time limit a job is told")
     setup: list[str] = Field([], description="shell lines before the job; one that fails ends it")
     environment: dict[str, str | int | float] = {}
+    compile: bool = Field(False, description="torch.compile the models")
+    cuda_graph: bool = Field(False, description="replay each step as one CUDA graph")
     python: str | None = Field(None, description="the interpreter on the nodes; none: the one that submits")
     sbatch: dict[str, str | int | bool] = Field({}, description="any other option of sbatch")
 

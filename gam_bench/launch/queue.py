@@ -56,13 +56,18 @@ def ended(ids: Collection[str]) -> dict[str, str]:
     if not ids:
         return {}
     masters = sorted({job.partition("_")[0] for job in ids})
-    asked = ["sacct", "--noheader", "--parsable2", "--allocations", "--array", "--format", "JobID,State"]
+    asked = ["sacct", "--noheader", "--parsable2", "--allocations", "--format", "JobID,State"]
     try:
         lines = _ask([*asked, "--jobs", ",".join(masters)], timeout=5).splitlines()
     except QueueUnknown:
         return {}
-    states = dict(line.split("|", 1) for line in lines if "|" in line)
-    return {job: states[job].split()[0] for job in ids if states.get(job)}
+    states = {}
+    for line in lines:
+        name, _, state = line.partition("|")
+        # Elements that never began share a line, `12_[3-9]`, and so does how they ended.
+        states[name.partition("[")[0]] = state.partition(" ")[0]
+    found = {job: states.get(job) or states.get(job.partition("_")[0] + "_", "") for job in ids}
+    return {job: state for job, state in found.items() if state}
 
 
 def largest_array() -> int:

@@ -18,6 +18,7 @@ from gam_bench.launch import queue, snapshot
 from gam_bench.launch.forecast import Forecast, passes
 from gam_bench.launch.job import Job
 from gam_bench.launch.ledger import Entry, Ledger, not_queued, user
+from gam_bench.launch.local import Place
 from gam_bench.launch.plan import Plan, plan
 from gam_bench.launch.profile import DEFAULT_MINUTES, Profile
 from gam_bench.store.folder import State
@@ -43,6 +44,7 @@ class Proposal:
 
     plan: Plan
     queued: int
+    forecast: Forecast
     arrays: list[Array]
 
 
@@ -64,7 +66,7 @@ def propose(
     what = plan(standings(runs, results), retry_failed=retry_failed, force=force)
     todo = not_queued(what.todo, ledger.entries(), queue.queued(ledger.users()))
     forecast = Forecast.from_records(what.standings, results)
-    return Proposal(what, len(what.todo) - len(todo), arrays(todo, profile, forecast, largest))
+    return Proposal(what, len(what.todo) - len(todo), forecast, arrays(todo, profile, forecast, largest))
 
 
 def arrays(todo: Sequence[Standing], profile: Profile, forecast: Forecast, largest: int) -> list[Array]:
@@ -100,12 +102,13 @@ def _minutes(job: Sequence[Standing], profile: Profile, forecast: Forecast) -> i
     return 15 * 2 ** max(0, math.ceil(math.log2((10 + 2 * sum(known) / 60) / 15)))
 
 
-def submit(planned: Sequence[Array], profile: Profile, suite: str, results: Path) -> list[Entry]:
+def submit(proposal: Proposal, profile: Profile, suite: str, results: Path) -> list[Entry]:
     """Hand the arrays to SLURM and write their jobs into the ledger, whose lock the caller holds.
 
     Jobs run a snapshot of this package. Raises UserError with sbatch's words when it refuses; arrays that it
     took before stay queued and written down.
     """
+    planned, forecast = proposal.arrays, proposal.forecast
     if not planned:
         return []
     for standing in (s for array in planned for job in array.jobs for s in job):
@@ -123,7 +126,7 @@ def submit(planned: Sequence[Array], profile: Profile, suite: str, results: Path
     entries = []
     for array in planned:
         executor.update_parameters(**parameters(array, profile, share=len(planned)))
-        jobs = [_job(array, runs, profile, results) for runs in array.jobs]
+        jobs = [_job(array, runs, profile, forecast, results) for runs in array.jobs]
         for job, runs in zip(_sent(executor, jobs), array.jobs, strict=True):
             entries.append(Entry(job, tuple(s.run.uid for s in runs), suite, user(), name))
         Ledger(results).add(entries[-len(jobs) :])
@@ -141,13 +144,19 @@ def parameters(array: Array, profile: Profile, share: int = 1) -> dict[str, obje
     }
 
 
-def _job(array: Array, runs: Sequence[Standing], profile: Profile, results: Path) -> Job:
+def _job(array: Array, runs: Sequence[Standing], profile: Profile, forecast: Forecast, results: Path) -> Job:
+    at_once = profile.runs_per_gpu if array.processes == 1 else 1
     return Job(
         specs=[standing.run.spec.model_dump_json() for standing in runs],
+        forecasts=[forecast.seconds(standing) for standing in runs],
         results=results,
-        gpus=profile.gpus,
-        threads=max(1, profile.cpus // (profile.runs_per_gpu if array.processes == 1 else 1)),
-        at_once=profile.runs_per_gpu,
+        place=Place(
+            "cuda:0" if profile.gpus else "cpu",
+            max(1, profile.cpus // at_once),
+            profile.compile,
+            profile.cuda_graph,
+        ),
+        at_once=at_once,
         minutes=array.minutes,
     )
 

@@ -39,7 +39,7 @@ def test_each_run_is_in_one_job_and_no_array_is_too_long(tiny, tmp_path):
 def test_jobs_that_share_an_array_have_like_needs(tiny, tmp_path):
     todo = seeds(tiny, tmp_path, 3) + seeds(tiny, tmp_path, 2, processes=2)
     arrays = slurm.arrays(todo, Profile(runs_per_job=2), UNKNOWN, largest=100)
-    assert [(a.processes, len(a.jobs)) for a in arrays] == [(1, 2), (2, 1)]
+    assert [(a.processes, len(a.jobs)) for a in arrays] == [(1, 2), (2, 2)]
     assert all(s.run.spec.processes == a.processes for a in arrays for job in a.jobs for s in job)
 
 

@@ -76,7 +76,7 @@ def test_resources_are_those_of_one_process():
 
 
 def test_processes_that_do_not_fit_evenly_are_refused():
-    with pytest.raises(UserError, match="7 processes cannot be spread evenly over nodes of .* 5"):
+    with pytest.raises(UserError, match=r"7 processes cannot be spread evenly over nodes of .* 5"):
         Profile(processes_per_node=5).parameters(7, 60)
 
 
