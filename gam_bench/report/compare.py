@@ -28,13 +28,16 @@ _TIE = 1e-9  # relative: means that differ by less are one mean, summed in anoth
 class Comparison:
     """Statistics of n paired differences, in the metric's stored unit.
 
-    `low`, `high`: 95 % BCa bootstrap interval of the mean difference; None below three differences or when
-    they are all equal. `t_low`, `t_high`: Student's, which is wider and honest for few seeds. `p`: two-sided
-    sign-flip p-value, None for one difference. `floor`: the smallest p-value that n differences can give.
+    `above`, `below`: how many are above and below 0. `low`, `high`: 95 % BCa bootstrap interval of the mean
+    difference; None below three differences or when they are all equal. `t_low`, `t_high`: Student's, which
+    is wider and honest for few seeds. `p`: two-sided sign-flip p-value, None for one difference. `floor`: the
+    smallest p-value that n differences can give.
     """
 
     n: int
     difference: float
+    above: int
+    below: int
     low: float | None = None
     high: float | None = None
     t_low: float | None = None
@@ -53,15 +56,16 @@ def compare(differences: Sequence[float] | Array) -> Comparison:
     if n == 0:
         raise ValueError("no differences")
     mean = float(values.mean())
+    above, below = int(np.count_nonzero(values > 0)), int(np.count_nonzero(values < 0))
     if n == 1:
-        return Comparison(1, mean)
+        return Comparison(1, mean, above, below)
     p = sign_flip(values)
     spread = float(values.std(ddof=1))
     if n == 2 or spread <= _TIE * max(1e-300, float(np.abs(values).max())):
-        return Comparison(n, mean, p=p)
+        return Comparison(n, mean, above, below, p=p)
     half = float(stdtrit(n - 1, 1 - LEVEL / 2)) * spread / np.sqrt(n)
     low, high = bca(values)
-    return Comparison(n, mean, low, high, mean - half, mean + half, p)
+    return Comparison(n, mean, above, below, low, high, mean - half, mean + half, p)
 
 
 def sign_flip(differences: Array) -> float:

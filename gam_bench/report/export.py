@@ -111,7 +111,8 @@ def _record(row: Mapping[Any, Any]) -> Record:
         if name == "seconds_per_epoch" or (name in _TEXT and value == "" and name != "suite"):
             continue
         if isinstance(value, tuple):
-            record[str(name)] = [None if math.isnan(entry) else entry for entry in value]
+            if value:
+                record[str(name)] = [None if math.isnan(entry) else entry for entry in value]
         elif value is not None and value == value:
             plain = value.item() if hasattr(value, "item") else value
             record[str(name)] = int(plain) if name in RESULTS and float(plain).is_integer() else plain

@@ -93,9 +93,12 @@ class Finding:
             return f"{name} is {'better' if self.gain > 0 else 'worse'}"
         if self.decidable:
             return "no difference shown"
-        if c.t_low is not None and c.t_high is not None and (c.t_low > 0 or c.t_high < 0):
-            return f"points to {title(self.better.optimizer)}, but {c.n} seeds cannot prove it"
-        return f"nothing to be seen with {c.n} seeds"
+        ahead = c.above if c.difference > 0 else c.below
+        if not self.one.metric.better or c.difference == 0:
+            return "too few seeds to tell from chance"
+        return (
+            f"{title(self.better.optimizer)} is better on {ahead} of {c.n} seeds, too few to tell from chance"
+        )
 
 
 def _interval(finding: Finding, low: float | None, high: float | None) -> str:

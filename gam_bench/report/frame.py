@@ -23,7 +23,7 @@ import pandas as pd
 
 from gam_bench.errors import UserError
 from gam_bench.store.folder import RunFolder, State
-from gam_bench.suite.spec import RunSpec
+from gam_bench.suite.spec import OWN_SETTINGS, RunSpec
 
 if TYPE_CHECKING:
     from gam_bench.store.scan import Standing
@@ -105,7 +105,7 @@ def load(path: str | Path, *, curves: bool = False, environment: bool = True) ->
 def of_suite(
     suite: "Suite", standings: Iterable["Standing"], *, curves: bool = False, environment: bool = True
 ) -> pd.DataFrame:
-    """A row for every planned run, in the suite's order, with what there is of it (`store.scan.standings`)."""
+    """A row for every planned run, in the suite's order, with what there is of it (`store.standings`)."""
     head: Record = {"suite": suite.name, "suite_title": suite.title}
     records = []
     for standing in standings:
@@ -173,6 +173,8 @@ def _found(folder: RunFolder, state: State, result: Record | None, curves: bool,
 def frame(records: Iterable[Record]) -> pd.DataFrame:
     """The DataFrame of such records, with every documented column and its dtype."""
     made = pd.DataFrame(list(records))
+    for name in OWN_SETTINGS - set(made.columns):
+        made[name] = None
     for name in RESULTS:
         made[name] = pd.to_numeric(made[name], errors="raise").astype(float) if name in made else float("nan")
     for name in ("uid", "state", "suite", "suite_title", "error", "sources", *RESULT_TEXTS):

@@ -109,10 +109,9 @@ def _optimizer(name: str) -> Field:
 
 
 def _mean(cell: Cell) -> Field:
-    text = cell.metric.text(cell.mean)
-    if cell.sd is not None and cell.metric.spread:
-        text += f" ± {cell.metric.text(cell.sd)}"
-    return Field(text, cell.mean if cell.mean is not None else "", "n")
+    if cell.mean is None:
+        return Field("—", "", "n")
+    return Field(cell.metric.spread_text(cell.mean, cell.sd), cell.mean, "n")
 
 
 def _numeric(value: Any) -> str:

@@ -45,23 +45,29 @@ class Metric:
         """A stored value in shown units; `—` for none."""
         if value is None or not math.isfinite(value):
             return "—"
-        shown = value * self.scale
-        text = _significant(shown) if self.decimals is None else f"{shown:.{self.decimals}f}"
-        if sign and not text.startswith("-"):
-            text = f"+{text}"
-        return text.replace("-", "−")
+        return _written(value * self.scale, self._decimals(value), sign)
+
+    def spread_text(self, mean: float, sd: float | None) -> str:
+        """`84.73 ± 1.52`, both with the decimals of the mean; the mean alone where a spread says nothing."""
+        if sd is None or not self.spread:
+            return self.text(mean)
+        return f"{self.text(mean)} ± {_written(sd * self.scale, self._decimals(mean))}"
+
+    def _decimals(self, value: float) -> int:
+        """The metric's own, or as many as make three significant digits."""
+        if self.decimals is not None:
+            return self.decimals
+        shown = abs(value * self.scale)
+        return max(0, 2 - math.floor(math.log10(shown))) if shown else 0
 
 
-def _significant(value: float, digits: int = 3) -> str:
-    """Three significant digits without an exponent where that stays short: 0.0123, 45.6, 12,300."""
-    if value == 0:
-        return "0"
-    exponent = math.floor(math.log10(abs(value)))
-    if exponent < -4 or exponent > 9:
-        return f"{value:.{digits - 1}e}"
-    if exponent >= digits:
-        return f"{round(value, digits - 1 - exponent):,.0f}"
-    return f"{value:.{max(0, digits - 1 - exponent)}f}"
+def _written(value: float, decimals: int, sign: bool = False) -> str:
+    """With a true minus sign, thousands apart, and an exponent where decimals would be no help."""
+    if decimals > 6 or abs(value) >= 1e10:
+        text = f"{value:{'+' if sign else ''}.2e}"
+    else:
+        text = f"{value:{'+' if sign else ''},.{decimals}f}"
+    return text.replace("-", "−")
 
 
 _LAST = "last epoch"

@@ -1,4 +1,4 @@
-"""A self-contained report.html: scoreboard, tables, figures, cost, runs, settings, environment; no network."""
+"""A self-contained report.html: scores, tables, figures, cost, runs, settings, environment; no network."""
 
 import json
 from collections import Counter, defaultdict

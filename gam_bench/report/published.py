@@ -98,10 +98,15 @@ class Figure:
 
 @dataclass(frozen=True)
 class Match:
-    """A published figure beside a measured cell, and in what the two differ or are not known to agree."""
+    """A published figure beside a measured cell.
+
+    `differences`: in what the two differ or are not known to agree, and the figure's own note; `unlike`: the
+    number of differing settings.
+    """
 
     figure: Figure
     differences: tuple[str, ...]
+    unlike: int
 
 
 @cache
@@ -178,11 +183,11 @@ def matches(settings: Mapping[str, Any], metric: str) -> list[Match]:
     states and the cell does differently is named, and so is what the source leaves open.
     """
     found = [
-        Match(figure, _differences(figure, settings))
+        _match(figure, settings)
         for figure in _by_place().get((settings["dataset"], settings["model"], settings["optimizer"]), ())
         if figure.metric == metric and _same(figure, settings)
     ]
-    return sorted(found, key=lambda match: (len(match.differences), -(match.figure.n or 0)))
+    return sorted(found, key=lambda match: (match.unlike, -(match.figure.n or 0)))
 
 
 @cache
@@ -202,15 +207,14 @@ def _same(figure: Figure, settings: Mapping[str, Any]) -> bool:
     )
 
 
-def _differences(figure: Figure, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    found = [
+def _match(figure: Figure, settings: Mapping[str, Any]) -> Match:
+    unlike = [
         f"{name} {text} there, {shown(settings.get(name))} here"
         for name, text in figure.settings.items()
         if not _equal(text, settings.get(name))
     ]
-    if not figure.augmentation:
-        found.append("augmentation not stated there")
-    return tuple(found + ([figure.note] if figure.note else []))
+    open_ = ["augmentation not stated there"] * (not figure.augmentation) + [figure.note] * bool(figure.note)
+    return Match(figure, (*unlike, *open_), len(unlike))
 
 
 def _equal(text: str, value: Any) -> bool:

@@ -87,6 +87,8 @@ def _comparison(finding: Finding) -> dict[str, Any]:
         "equal_compute": finding.equal_compute,
         "n": found.n if found else 0,
         "difference": found.difference if found else None,
+        "above": found.above if found else None,
+        "below": found.below if found else None,
         "low": found.low if found else None,
         "high": found.high if found else None,
         "t_low": found.t_low if found else None,

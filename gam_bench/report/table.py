@@ -227,10 +227,7 @@ class _Builder:
 
     def _figure(self, match: Match, shape: Metric) -> str:
         figure = match.figure
-        text = shape.text(figure.value)
-        if figure.sd is not None:
-            text += f" ± {shape.text(figure.sd)}"
-        text += f" {figure.source}"
+        text = f"{shape.spread_text(figure.value, figure.sd)} {figure.source}"
         if match.differences:
             number = self.footnotes.setdefault("; ".join(match.differences), len(self.footnotes) + 1)
             text += f" [{number}]"
@@ -289,9 +286,7 @@ def _entry(cell: Cell | None, head: Cell | None, seeds: int, best: set[int]) -> 
     told = ", ".join([f"{cell.n}/{cell.planned}", *bad])
     if cell.mean is None:
         return Entry(f"— ({told})" if bad else "—")
-    text = cell.metric.text(cell.mean)
-    if cell.sd is not None and cell.metric.spread:
-        text += f" ± {cell.metric.text(cell.sd)}"
+    text = cell.metric.spread_text(cell.mean, cell.sd)
     if (
         cell.n != head.n
         if head is not None and head is not cell

@@ -1,0 +1,75 @@
+"""Cost: relative to the base on equal hardware, Pareto fronts, epochs to a target, hours."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_runs import record, runs
+
+from gam_bench.report import cost
+from gam_bench.report.frame import frame
+
+points = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12)
+
+
+@given(points)
+def test_the_front_is_what_nothing_beats(found):
+    best = cost.pareto(*zip(*found, strict=True))
+    for (price, gain), kept in zip(found, best, strict=True):
+        beaten = any(p <= price and g >= gain and (p < price or g > gain) for p, g in found)
+        assert kept != beaten
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(0, 1))
+def test_the_first_epoch_at_the_target(curve, target):
+    epoch = cost.epochs_to(curve, target)
+    if epoch is None:
+        assert max(curve) < target
+    else:
+        assert curve[epoch - 1] >= target
+        assert all(value < target for value in curve[: epoch - 1])
+
+
+def test_relative_to_the_mean_of_the_base_on_the_same_hardware():
+    made = frame(
+        [record("sgd", s, 0.8, train_seconds=t) for s, t in enumerate((9.0, 11.0))]
+        + [record("gam", 0, 0.8, train_seconds=42.0), record("gam", 1, 0.8, train_seconds=42.0, threads=2)]
+    )
+    found = cost.add_relative(made)["relative_seconds"]
+    assert list(found[:3]) == pytest.approx([0.9, 1.1, 4.2])
+    assert np.isnan(found[3])
+
+
+def test_unfinished_runs_are_no_reference():
+    made = runs({"sgd": [0.8, 0.8], "sam": [0.8]})
+    made.loc[made["optimizer"] == "sgd", "state"] = "failed"
+    assert cost.add_relative(made)["relative_passes"].isna().all()
+
+
+def test_hours_by_device():
+    made = frame(
+        [
+            record("sgd", 0, 0.8, total_seconds=3600, device="cuda"),
+            record("sgd", 1, 0.8, total_seconds=1800, device="cuda"),
+            record("sgd", 2, 0.8, total_seconds=900),
+            record("sgd", 3, 0.8, total_seconds=900, state="failed"),
+        ]
+    )
+    assert cost.hours(made) == {"cpu": 0.25, "cuda": 1.5}
+
+
+def test_hardware_most_runs_first():
+    made = frame([record("sgd", s, 0.8, device_name="B" if s else "A", threads=4) for s in range(3)])
+    assert cost.hardware(made) == ["B, 4 threads (2 runs)", "A, 4 threads (1 run)"]
+
+
+def test_what_the_target_cost():
+    curves = {"curve_passes": (10.0, 10.0, 10.0), "curve_train_seconds": (1.0, 2.0, 3.0)}
+    made = frame(
+        [record("sgd", 0, 0.8, curve_test_accuracy=(0.5, 0.8, 0.9), **curves),
+         record("sgd", 1, 0.8, curve_test_accuracy=(0.5, 0.6, 0.8), **curves),
+         record("gam", 0, 0.8, curve_test_accuracy=(0.5, 0.6, 0.7), **curves)]
+    )  # fmt: skip
+    sgd, gam = cost.to_target(made, 0.8)
+    assert (sgd.reached, sgd.seeds, sgd.epochs, sgd.passes, sgd.seconds) == (2, 2, 2.5, 25, 4.5)
+    assert (gam.reached, gam.seeds, gam.epochs) == (0, 1, None)

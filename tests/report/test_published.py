@@ -1,0 +1,181 @@
+"""The published figures follow from what was printed, name only what the registry has, and match strictly."""
+
+import csv
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gam_bench.data.catalog import AUGMENTATIONS, DATASETS
+from gam_bench.errors import UserError
+from gam_bench.files import shipped
+from gam_bench.models.catalog import names as model_names
+from gam_bench.optim.catalog import BASES, OPTIMIZERS
+from gam_bench.report.published import citations, figures, matches, read
+from gam_bench.suite.spec import all_settings
+
+CELL = {
+    "dataset": "cifar100", "label_noise": 0.0, "model": "resnet18_cifar", "augmentation": "basic",
+    "optimizer": "sgd", "base": "sgd", "epochs": 200, "batch_size": 128,
+}  # fmt: skip
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with shipped("results", "published", name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_value_is_what_was_printed_and_nothing_else():
+    for row in rows("accuracy.csv"):
+        printed = Decimal(row["printed_value"])
+        expected = (100 - printed if row["printed_as"] == "top1_error_pct" else printed) / 100
+        assert Decimal(row["value"]) == expected, row
+        if row["spread"]:
+            assert Decimal(row["spread"]) == Decimal(row["printed_spread"].lstrip("<")) / 100, row
+
+
+def test_every_name_is_the_registrys():
+    models = set(model_names())
+    for figure in figures():
+        assert figure.dataset in DATASETS
+        assert figure.model in models, figure.model
+        assert figure.optimizer in OPTIMIZERS
+        assert figure.base in BASES
+        assert figure.augmentation in ("", *AUGMENTATIONS)
+        assert set(figure.settings) <= all_settings(), figure.settings
+        assert figure.source in citations()
+
+
+@pytest.mark.parametrize("name", ["runs.csv", "cost.csv", "settings.csv"])
+def test_every_source_of_the_other_files_is_cited(name):
+    assert {row["source"] for row in rows(name)} <= set(citations())
+
+
+@pytest.mark.parametrize(
+    ("source", "table", "dataset", "model", "augmentation", "optimizer", "epochs", "noise", "value"),
+    [
+        ("SAM", "Table 1", "cifar10", "wrn28_10", "basic", "sam", 200, 0.0, 0.973),
+        ("SAM", "Table 1", "cifar100", "wrn28_10", "autoaugment", "sgd", 1800, 0.0, 0.839),
+        ("SAM", "Table 2", "imagenet", "resnet50", "inception", "sam", 100, 0.0, 0.775),
+        ("SAM", "Table 2", "imagenet", "resnet152", "inception", "sgd", 400, 0.0, 0.791),
+        ("SAM", "Table 4", "cifar10", "resnet32_cifar", "", "sam", 200, 0.8, 0.779),
+        ("davda54", "README", "cifar10", "wrn16_8", "cutout", "sgd", 200, 0.0, 0.968),
+        ("GSAM", "Table 1", "imagenet", "vit_small_patch32_224", "inception", "adamw", 300, 0.0, 0.684),
+        ("GSAM", "Table 1", "imagenet", "resnet101", "inception", "sam", 90, 0.0, 0.786),
+        ("Eigen-SAM", "logs", "cifar100", "resnet18_cifar", "basic", "sam", 200, 0.0, 0.7807),
+        ("F-SAM", "logs", "cifar100", "resnet18_cifar", "cutout", "sam", 200, 0.0, 0.8078),
+    ],
+)
+def test_figures_read_by_hand_from_their_sources(
+    source, table, dataset, model, augmentation, optimizer, epochs, noise, value
+):
+    found = [
+        figure.value
+        for figure in figures()
+        if (figure.source, figure.table, figure.dataset, figure.model) == (source, table, dataset, model)
+        and (figure.augmentation, figure.optimizer, figure.epochs) == (augmentation, optimizer, epochs)
+        and figure.label_noise == noise
+    ]
+    assert found == [pytest.approx(value, abs=1e-12)]
+
+
+def test_there_is_no_figure_of_the_gam_papers_own_tables():
+    assert {figure.source for figure in figures() if "gam" in figure.optimizer} == {"Waterloo"}
+
+
+def test_the_single_runs_give_the_published_means_and_spreads():
+    groups: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    keys = ("dataset", "augmentation", "optimizer", "settings", "metric")
+    for row in rows("runs.csv"):
+        groups[tuple(row[key] for key in keys)].append(float(row["value"]))
+    means = {
+        tuple(r[key] for key in keys): r
+        for r in rows("accuracy.csv")
+        if (r["source"], r["table"]) == ("Waterloo", "logs")
+    }
+    assert len(means) == len(groups) == 52
+    for key, values in groups.items():
+        row = means[key]
+        assert np.mean(values) == pytest.approx(float(row["value"]), abs=6e-6)
+        assert np.std(values, ddof=1) / np.sqrt(len(values)) == pytest.approx(float(row["spread"]), abs=6e-6)
+        assert len(values) == int(row["n"])
+
+
+def test_the_ten_seed_cell_is_found_with_its_sd():
+    (match,) = matches(CELL, "test_accuracy")
+    assert match.figure.source == "Waterloo"
+    assert match.differences == ()
+    assert match.figure.sd == pytest.approx(0.0017, abs=5e-5)
+    assert match.figure.n == 10
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("dataset", "cifar10x"), ("label_noise", 0.2), ("model", "resnet34_cifar"), ("augmentation", "none"),
+        ("optimizer", "adam"), ("base", "adamw"), ("epochs", 400),
+    ],
+)  # fmt: skip
+def test_what_matters_must_agree(setting, value):
+    assert matches({**CELL, setting: value}, "test_accuracy") == []
+
+
+def test_the_best_test_epoch_is_not_the_last_epoch():
+    (match,) = matches(CELL, "best_test_accuracy")
+    assert match.figure.selection == "best-test"
+    assert matches(CELL, "test_loss") == []
+
+
+def test_other_differences_are_named():
+    (match,) = matches({**CELL, "batch_size": 256}, "test_accuracy")
+    assert match.differences == ("batch_size 128 there, 256 here",)
+
+
+def test_the_most_alike_figure_comes_first_and_then_the_best_supported():
+    gam = {**CELL, "dataset": "cifar10", "optimizer": "gam", "variant": "official-code"}
+    assert [match.figure.n for match in matches(gam, "test_accuracy")] == [1, 10]
+    assert [match.figure.n for match in matches({**gam, "batch_size": 256}, "test_accuracy")] == [10, 1]
+    sgd = {**CELL, "dataset": "cifar10"}
+    found = matches(sgd, "test_accuracy")
+    assert [match.figure.n for match in found] == [10, 1]
+    assert found[0].differences == ("3 of the 10 runs at batch size 256",)
+
+
+def test_an_augmentation_that_the_source_does_not_state_is_said():
+    cell = {**CELL, "dataset": "cifar10", "label_noise": 0.4, "model": "resnet32_cifar"}
+    (match,) = matches(cell, "test_accuracy")
+    assert "augmentation not stated there" in match.differences
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "complaint"),
+    [
+        ("value", "0.98", "value is not what was printed"),
+        ("value", "much", "could not convert"),
+        ("metric", "accuracy", "metric 'accuracy' is none of"),
+        ("selection", "best-test", "cannot be 'best-test'"),
+        ("spread_kind", "iqr", "spread_kind 'iqr' is unknown"),
+        ("spread_kind", "", "go together"),
+        ("source", "", "source is empty"),
+        ("epochs", "many", "invalid literal"),
+    ],
+)
+def test_a_wrong_row_is_named(tmp_path: Path, column, value, complaint):
+    good = rows("accuracy.csv")[:2]
+    good[1] |= {column: value}
+    path = tmp_path / "accuracy.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(good[0]))
+        writer.writeheader()
+        writer.writerows(good)
+    with pytest.raises(UserError, match=f"line 3: .*{complaint}"):
+        read(path)
+
+
+def test_missing_columns_are_named(tmp_path: Path):
+    path = tmp_path / "accuracy.csv"
+    path.write_text("source,value\nSAM,0.5\n")
+    with pytest.raises(UserError, match="the columns must be source, table"):
+        read(path)

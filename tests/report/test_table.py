@@ -1,0 +1,243 @@
+"""What a table compares, refuses to compare, marks and notes."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_runs import published_runs, record, runs
+
+from gam_bench.errors import UserError
+from gam_bench.report.frame import frame
+from gam_bench.report.render import render
+from gam_bench.report.table import build
+
+
+def entries(table, kind="measured"):
+    return [[entry.text for entry in line.entries] for line in table.lines if line.kind == kind]
+
+
+def told(table):
+    return {finding.names(): finding for _, finding in table.findings}
+
+
+def spread(mean, n, width=0.002):
+    return list(mean + width * (np.arange(n) - (n - 1) / 2) / n)
+
+
+def test_rows_are_what_varies_and_columns_are_optimizers_in_the_catalogues_order():
+    made = pd.concat([
+        runs({"gam": [0.9], "sgd": [0.8]}, label_noise=0.4),
+        runs({"sam": [0.7], "sgd": [0.6]}, label_noise=0.0),
+    ], ignore_index=True)  # fmt: skip
+    table = build(made, ["test_accuracy"])
+    assert table.row_names == ("label noise",)
+    assert table.columns == ("SGD", "SAM", "GAM")
+    assert [line.labels for line in table.lines] == [("0",), ("0.4",)]
+    assert entries(table) == [["60.00 (1/1)", "70.00 (1/1)", ""], ["80.00 (1/1)", "", "90.00 (1/1)"]]
+    assert table.about.startswith(
+        "digits · cnn20k · no augmentation · 20 epochs · batch 64 · 4 of 4 runs done"
+    )
+
+
+def test_a_setting_that_only_follows_the_task_makes_no_row():
+    made = pd.concat([
+        runs({"sgd": [0.9], "sam": [0.9]}, dataset="cifar10", cutout_size=16),
+        runs({"sgd": [0.7], "sam": [0.7]}, dataset="cifar100", cutout_size=8),
+    ], ignore_index=True)  # fmt: skip
+    assert build(made, ["test_accuracy"]).row_names == ("dataset",)
+
+
+def test_a_sweep_makes_rows_and_each_is_compared_with_the_one_base():
+    made = frame(
+        [record("sgd", s, 0.80 + 0.001 * s) for s in range(3)]
+        + [record("sam", s, 0.81 + rho + 0.001 * s, rho=rho) for rho in (0.05, 0.1) for s in range(3)]
+    )
+    table = build(made, ["test_accuracy"])
+    assert table.row_names == ("rho",)
+    assert [line.labels for line in table.lines] == [("—",), ("0.05",), ("0.1",)]
+    found = [(where, f.comparison.difference) for where, f in table.findings]
+    assert found == [("rho 0.05", pytest.approx(0.06)), ("rho 0.1", pytest.approx(0.11))]
+
+
+def test_rows_and_columns_as_asked():
+    made = pd.concat([runs({"sgd": [0.9], "sam": [0.8]}, augmentation=name) for name in ("basic", "none")])
+    table = build(made.reset_index(drop=True), ["test_accuracy"], ["optimizer"], ["augmentation"])
+    assert table.columns == ("augmentation none", "augmentation basic")
+    assert [line.labels for line in table.lines] == [("sgd",), ("sam",)]
+
+
+def test_different_runs_are_never_mixed_in_a_cell():
+    made = pd.concat(
+        [runs({"sgd": [0.9]}, dataset=name) for name in ("digits", "cifar10")], ignore_index=True
+    )
+    with pytest.raises(UserError, match="mix runs that differ in dataset"):
+        build(made, rows=["model"])
+    with pytest.raises(UserError, match="mix runs that differ in optimizer"):
+        build(runs({"sgd": [0.9], "sam": [0.8]}), rows=["model"], columns=["dataset"])
+
+
+def test_unknown_names_have_near_ones():
+    made = runs({"sgd": [0.9]})
+    with pytest.raises(UserError, match="unknown metric 'test_acuracy'; did you mean 'test_accuracy'"):
+        build(made, ["test_acuracy"])
+    with pytest.raises(UserError, match="'modle' is no setting of these runs; did you mean 'model'"):
+        build(made, rows=["modle"])
+
+
+def test_no_runs():
+    with pytest.raises(UserError, match="no runs to show"):
+        build(runs({}))
+
+
+def test_missing_and_failed_runs_are_seen_and_stand_in_no_statistic():
+    made = runs({"sgd": [0.80, 0.81, 0.82, 0.83], "sam": [0.9, 0.9, 0.9, 0.9], "gam": [0.9, 0.9, 0.9, 0.9]})
+    made.loc[made["optimizer"] == "gam", "state"] = ["missing", "failed", "failed", "diverged"]
+    made.loc[5, "state"] = "missing"
+    table = build(made, ["test_accuracy"])
+    assert entries(table) == [["81.50 ± 1.29", "90.00 ± 0.00 (3/4)", "— (0/4, 2 failed, 1 diverged)"]]
+    (finding,) = told(table).values()
+    assert finding.comparison.n == 3
+    assert finding.comparison.difference == pytest.approx(0.9 - np.mean([0.80, 0.82, 0.83]))
+    assert "7 of 12 runs done, 1 diverged, 2 failed" in table.about
+
+
+def test_nothing_run_yet_is_a_table_of_dashes():
+    made = runs({"sgd": [np.nan] * 3, "sam": [np.nan] * 3})
+    made["state"] = "missing"
+    table = build(made)
+    assert entries(table) == [["—", "—"]]
+    assert table.findings == []
+    assert render(table, "terminal")
+
+
+def test_bold_needs_a_significant_difference_to_the_runner_up(random):
+    few = build(runs({"sgd": spread(0.80, 5), "gam": spread(0.90, 5)}), ["test_accuracy"])
+    assert not any(entry.best for line in few.lines for entry in line.entries)
+    many = build(
+        runs({"sgd": spread(0.80, 8), "gam": list(random.permutation(spread(0.90, 8)))}), ["test_accuracy"]
+    )
+    assert [entry.best for entry in many.lines[0].entries] == [False, True]
+    same = build(
+        runs({"sgd": spread(0.80, 8), "gam": list(random.permutation(spread(0.80, 8)))}), ["test_accuracy"]
+    )
+    assert not any(entry.best for entry in same.lines[0].entries)
+
+
+def test_less_is_better_where_it_is(random):
+    made = runs({"sgd": [0.5] * 8, "gam": [0.5] * 8})
+    made["test_loss"] = [*spread(0.3, 8), *random.permutation(spread(0.2, 8))]
+    table = build(made, ["test_loss"])
+    assert [entry.best for entry in table.lines[0].entries] == [False, True]
+    assert told(table)["GAM − SGD"].conclusion() == "GAM is better"
+    assert "GAM > SGD" not in table.scoreboard  # the claim is of accuracy
+
+
+def test_few_seeds_say_what_they_cannot_say():
+    def conclusion(n):
+        return told(build(runs({"sgd": spread(0.80, n), "gam": spread(0.85, n, 0.004)})))[
+            "GAM − SGD"
+        ].sentence()
+
+    assert conclusion(1).endswith("n = 1: one seed says nothing about chance")
+    assert conclusion(2).endswith("p = 0.5, n = 2: two seeds give no interval and no p-value below 0.5")
+    assert conclusion(3).endswith("n = 3: GAM is better on 3 of 3 seeds, too few to tell from chance")
+    assert re.search(r"95 % interval \[.*\] \(t: \[.*\]\), p = 0.25, n = 3", conclusion(3))
+    assert conclusion(6).endswith("GAM is better")
+
+
+def test_holm_is_over_all_comparisons_of_the_table(random):
+    one = runs({"sgd": spread(0.80, 7), "gam": list(random.permutation(spread(0.85, 7)))})
+    two = pd.concat([one, one.assign(label_noise=0.4), one.assign(label_noise=0.2)], ignore_index=True)
+    alone, together = build(one).findings[0][1], build(two).findings[0][1]
+    assert alone.p_holm == alone.comparison.p == 2 / 2**7
+    assert together.p_holm == 3 * alone.p_holm
+
+
+def test_only_like_is_compared_with_like():
+    made = pd.concat([runs({"sgd": [0.8] * 3}), runs({"gam": [0.9] * 3}, batch_size=256)], ignore_index=True)
+    finding = told(build(made))["GAM − SGD"]
+    assert finding.comparison is None
+    assert finding.sentence() == "GAM − SGD: not compared, batch_size 256 against 64"
+    tuned = pd.concat(
+        [runs({"sgd": [0.8] * 3}, lr=0.1), runs({"gam": [0.9] * 3}, lr=0.05, rho=0.2)], ignore_index=True
+    )
+    assert told(build(tuned))["GAM − SGD"].comparison.n == 3
+
+
+def test_without_a_common_seed_nothing_is_compared():
+    made = frame([record("sgd", 0, 0.8), record("sgd", 1, 0.8), record("sam", 5, 0.9), record("sam", 6, 0.9)])
+    assert told(build(made))["SAM − SGD"].sentence() == "SAM − SGD: not compared, no finished seed in common"
+
+
+def test_equal_compute_sets_sgd_with_four_times_the_epochs_beside_gam():
+    made = frame(
+        [record("sgd", s, 0.80 + 0.01 * s, epochs=20, forward_backward_passes=100) for s in range(3)]
+        + [record("sgd", s, 0.84 + 0.01 * s, epochs=80, forward_backward_passes=400) for s in range(3)]
+        + [record("gam", s, 0.86 + 0.01 * s, epochs=20, forward_backward_passes=400) for s in range(3)]
+    )
+    table = build(made, ["test_accuracy"])
+    assert table.row_names == ("epochs",)
+    found = told(table)
+    assert set(found) == {"GAM − SGD", "GAM (20 epochs) − SGD (80 epochs)"}
+    assert found["GAM (20 epochs) − SGD (80 epochs)"].comparison.difference == pytest.approx(0.02)
+    assert found["GAM − SGD"].comparison.difference == pytest.approx(0.06)
+
+
+def test_each_base_has_its_own_row_and_reference():
+    made = pd.concat([
+        runs({"sgd": [0.8] * 3, "sam": [0.9] * 3}),
+        runs({"adamw": [0.5] * 3, "sam": [0.7] * 3}, base="adamw"),
+    ], ignore_index=True)  # fmt: skip
+    table = build(made, ["test_accuracy"])
+    assert table.row_names == ("base",)
+    assert {name: f.comparison.difference for name, f in told(table).items()} == {
+        "SAM − SGD": pytest.approx(0.1), "SAM − AdamW": pytest.approx(0.2),
+    }  # fmt: skip
+
+
+def test_the_rerun_reproduces_its_own_figures(rerun):
+    table = build(rerun[rerun["dataset"] == "cifar100"].reset_index(drop=True), ["test_accuracy"])
+    assert entries(table) == [["79.23 ± 0.17 (10/10)"] * 0 + ["79.23 ± 0.17", "79.38 ± 0.30", "79.86 ± 0.26"]]
+    assert entries(table, "published")[0][0] == "79.23 ± 0.17 Waterloo"
+    assert entries(table, "verdict") == [["reproduced"] * 3]
+    assert table.scoreboard.startswith("Published figures: 3 reproduced.")
+    # batch 256 against 128: accelerated GAM is not compared with SGD
+    assert told(table)["GAM − SGD"].reason == "not compared, batch_size 256 against 128"
+    assert told(table)["ExactGAM − SGD"].significant
+
+
+def test_another_margin_is_another_verdict(rerun):
+    one = rerun[rerun["dataset"] == "cifar100"].reset_index(drop=True)
+    assert entries(build(one, ["test_accuracy"], margin=0.0001), "verdict")[0][0] == "undecided"
+
+
+def test_the_best_test_epoch_is_named_in_the_title():
+    table = build(published_runs("basic", "best_test_accuracy"), ["best_test_accuracy"])
+    assert "best test epoch (picked on the test set)" in table.title
+
+
+def test_times_of_different_hardware_are_never_divided():
+    made = pd.concat([
+        runs({"sgd": [0.8] * 2}, device_name="slow"), runs({"gam": [0.9] * 2}, device_name="fast"),
+    ], ignore_index=True)  # fmt: skip
+    table = build(made, ["test_accuracy", "relative_passes", "relative_seconds"])
+    assert entries(table, "side") == [["1.0", "4.0"], ["1.0", "—"]]
+    assert any("Times of different hardware" in note for note in table.notes)
+
+
+def test_the_number_of_assumed_settings_is_noted(suite, results):
+    from gam_bench.report.frame import of_suite
+    from gam_bench.store.scan import standings
+
+    table = build(of_suite(suite, standings(suite.runs, results)))
+    counts = sorted({len(run.assumed) for run in suite.runs})
+    assert any(f"(assumed): {counts[0]} to {counts[-1]}" in note for note in table.notes)
+    assert sorted({cell.assumed for cell in table.cells}) == counts
+
+
+def test_a_large_table_keeps_to_the_main_metric():
+    made = pd.concat([runs({"sgd": [0.8]}, label_noise=n / 10) for n in range(8)], ignore_index=True)
+    made["test_loss"] = 0.5
+    assert {line.kind for line in build(made).lines} == {"measured"}
+    assert "side" in {line.kind for line in build(made.head(3)).lines}
