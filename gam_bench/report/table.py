@@ -6,6 +6,7 @@ A table is a pure function of the frame, the published figures and what the user
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,8 @@ from gam_bench.report.verdict import CLAIMS, MARGIN, Judgement, Standing, Verdic
 
 ROOM = 6
 """Up to so many rows the default table has lines for loss, flatness and cost below the accuracy."""
+Place = tuple[Any, ...]
+"""The values of the settings that make a row, or a column."""
 CLAIMED = ("test_accuracy", "best_test_accuracy", "test_accuracy_at_best_validation")
 
 
@@ -33,8 +36,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the table: `labels` name the row (empty below its first line), `what` says what it shows."""
+    """A line of the table: `what` says what it shows, `labels` name the row and `row` does so in one text.
 
+    Below the first line of a row both are empty.
+    """
+
+    row: str
     labels: tuple[str, ...]
     what: str
     entries: tuple[Entry, ...]
@@ -83,10 +90,9 @@ def build(
     passes = metric("forward_backward_passes")
     made = cells(frame, [*down, *across], [*wanted, passes] if passes not in wanted else wanted)
     main = [cell for cell in made if cell.metric == wanted[0]]
-    spent = [cell.mean for cell in made if cell.metric == passes]
-    return _Builder(frame, wanted, down, across, margin).table(
-        [cell for cell in made if cell.metric in wanted], main, findings(main, spent)
-    )
+    found = findings(main, [cell.mean for cell in made if cell.metric == passes])
+    every = [cell for cell in made if cell.metric in wanted]
+    return _Builder(frame, wanted, down, across, margin, every, main, found).table()
 
 
 def _default_metrics(frame: pd.DataFrame, down: Sequence[str]) -> list[Metric]:
@@ -97,77 +103,106 @@ def _default_metrics(frame: pd.DataFrame, down: Sequence[str]) -> list[Metric]:
 
 @dataclass
 class _Builder:
-    """The parts of one table while it is put together."""
+    """The parts of one table while it is put together. `main`: the cells of the first metric."""
 
     frame: pd.DataFrame
     metrics: list[Metric]
     down: list[str]
     across: list[str]
     margin: float
+    every: list[Cell]
+    main: list[Cell]
+    found: list[Finding]
     footnotes: dict[str, int] = field(default_factory=dict)  # text → number
 
-    def table(self, every: list[Cell], main: list[Cell], found: list[Finding]) -> Table:
-        published = {id(cell): matches(cell.settings, cell.metric.name) for cell in main}
-        judgements = {id(cell): self._judge(cell, published[id(cell)]) for cell in main}
-        best = {id(f.better) for f in found if f.leads and f.significant}
-        grid = {(cell.metric.name, self._row(cell), self._column(cell)): cell for cell in every}
-        rows = sorted({self._row(cell) for cell in main}, key=lambda row: _order(self.down, row))
-        columns = sorted(
-            {self._column(cell) for cell in main}, key=lambda column: _order(self.across, column)
-        )
-        common = Counter(cell.planned for cell in main if cell.n == cell.planned > 1).most_common(1)
-        seeds = common[0][0] if common else 0
-        lines = []
-        for row in rows:
-            labels = tuple(shown(value) for value in row)
-            for place, chosen in enumerate(self.metrics):
-                line = [grid.get((chosen.name, row, column)) for column in columns]
-                if not place:
-                    heads = line
-                entries = tuple(
-                    _entry(cell, head, seeds, best) for cell, head in zip(line, heads, strict=True)
-                )
-                what = chosen.subheading if len(self.metrics) > 1 else ""
-                lines.append(
-                    Line(
-                        labels if not place else ("",) * len(labels),
-                        what,
-                        entries,
-                        "side" if place else "measured",
-                    )
-                )
-                if not place:
-                    lines += self._published_lines(line, published, judgements, len(labels))
+    def __post_init__(self) -> None:
+        self.published = {id(cell): matches(cell.settings, cell.metric.name) for cell in self.main}
+        self.judgements = {id(cell): self._judge(cell) for cell in self.main}
+        self.best = {id(finding.better) for finding in self.found if finding.leads and finding.significant}
+        whole = Counter(cell.planned for cell in self.main if cell.n == cell.planned > 1).most_common(1)
+        self.seeds = whole[0][0] if whole else 0  # of the usual cell
+
+    def table(self) -> Table:
+        columns = sorted({self._column(cell) for cell in self.main}, key=partial(_order, self.across))
+        lines = self._lines(columns)  # before the notes: it numbers the footnotes
         return Table(
             title=f"{self._name()}: {self.metrics[0].heading}, mean ± sd over seeds",
             about=self._about(),
-            scoreboard=self._scoreboard(judgements.values(), found),
+            scoreboard=self._scoreboard(),
             row_names=tuple(name.replace("_", " ") for name in self.down),
-            columns=tuple(
-                ", ".join(_head(n, v) for n, v in zip(self.across, c, strict=True)) for c in columns
-            ),
+            columns=tuple(", ".join(map(_head, self.across, column)) for column in columns),
             lines=lines,
-            findings=[(self._where(f.one), f) for f in found],
-            notes=[
-                *notes.seeds(seeds),
-                *notes.statistics(main[0].metric, found),
-                *notes.hardware(self.frame, self.metrics),
-                *notes.assumed(main),
-                *(f"[{number}] {text}." for text, number in self.footnotes.items()),
-                *notes.published(
-                    [found[0].figure for found in published.values() if found], self.metrics[0], self.margin
-                ),
-            ],
-            cells=every,
-            published=published,
-            judgements=judgements,
+            findings=[(self._where(self._row(finding.one)), finding) for finding in self.found],
+            notes=self._notes(),
+            cells=self.every,
+            published=self.published,
+            judgements=self.judgements,
         )
 
-    def _row(self, cell: Cell) -> tuple[Any, ...]:
+    def _lines(self, columns: Sequence[Place]) -> list[Line]:
+        """Row by row: the main metric, what is published of it, the other metrics."""
+        grid = {(cell.metric.name, self._row(cell), self._column(cell)): cell for cell in self.every}
+        lines = []
+        for row in sorted({self._row(cell) for cell in self.main}, key=partial(_order, self.down)):
+            blank = ("",) * len(row)
+            first = [grid.get((self.metrics[0].name, row, column)) for column in columns]
+            what = self.metrics[0].subheading if len(self.metrics) > 1 else ""
+            entries = tuple(_entry(cell, (self.seeds, self.seeds), self.best) for cell in first)
+            lines.append(Line(self._where(row), tuple(map(shown, row)), what, entries, "measured"))
+            lines += self._published_lines(first, blank)
+            for chosen in self.metrics[1:]:
+                others = [grid.get((chosen.name, row, column)) for column in columns]
+                entries = tuple(
+                    _entry(cell, (head.n, head.planned) if head else (0, 0), set())
+                    for cell, head in zip(others, first, strict=True)
+                )
+                lines.append(Line("", blank, chosen.subheading, entries, "side"))
+        return lines
+
+    def _published_lines(self, line: Sequence[Cell | None], blank: tuple[str, ...]) -> list[Line]:
+        """The published figures below a measured line, and the verdicts; nothing where none is published."""
+        if not any(cell is not None and self.published[id(cell)] for cell in line):
+            return []
+        figures, verdicts = [], []
+        for cell in line:
+            if cell is None or not self.published[id(cell)]:
+                figures.append(Entry("—"))
+                verdicts.append(Entry("—"))
+            else:
+                figures.append(Entry(self._figure(self.published[id(cell)][0], cell.metric)))
+                verdicts.append(Entry(_verdict(self.judgements[id(cell)])))
+        return [
+            Line("", blank, "published", tuple(figures), "published"),
+            Line("", blank, "verdict", tuple(verdicts), "verdict"),
+        ]
+
+    def _figure(self, match: Match, shape: Metric) -> str:
+        text = f"{shape.spread_text(match.figure.value, match.figure.sd)} {match.figure.source}"
+        if match.differences:
+            number = self.footnotes.setdefault("; ".join(match.differences), len(self.footnotes) + 1)
+            text += f" [{number}]"
+        return text
+
+    def _judge(self, cell: Cell) -> Judgement:
+        found = self.published[id(cell)]
+        if cell.mean is None:
+            return (
+                Judgement(Verdict.UNDECIDED, reason="no finished run") if found else Judgement(Verdict.NONE)
+            )
+        return judge(cell.n, cell.mean, cell.sd, found[0].figure if found else None, self.margin)
+
+    def _row(self, cell: Cell) -> Place:
         return tuple(cell.key[name] for name in self.down)
 
-    def _column(self, cell: Cell) -> tuple[Any, ...]:
+    def _column(self, cell: Cell) -> Place:
         return tuple(cell.key[name] for name in self.across)
+
+    def _where(self, row: Place) -> str:
+        """A row in one text, for example `cifar10, label noise 0.4`; empty where there is only one."""
+        return ", ".join(
+            value if isinstance(value, str) else f"{name.replace('_', ' ')} {shown(value)}"
+            for name, value in zip(self.down, row, strict=True)
+        )
 
     def _name(self) -> str:
         names = [name for name in dict.fromkeys(self.frame["suite"]) if name]
@@ -198,64 +233,30 @@ class _Builder:
         ]
         return " · ".join([*shared, ", ".join([runs, *others])])
 
-    def _judge(self, cell: Cell, found: list[Match]) -> Judgement:
-        if cell.mean is None:
-            verdict = Verdict.UNDECIDED if found else Verdict.NONE
-            return Judgement(verdict, reason="no finished run" if found else "")
-        return judge(cell.n, cell.mean, cell.sd, found[0].figure if found else None, self.margin)
-
-    def _published_lines(
-        self,
-        line: Sequence[Cell | None],
-        published: dict[int, list[Match]],
-        judgements: dict[int, Judgement],
-        labels: int,
-    ) -> list[Line]:
-        """The published figures below a measured line, and the verdicts; nothing where none is published."""
-        if not any(cell is not None and published[id(cell)] for cell in line):
-            return []
-        figures, verdicts = [], []
-        for cell in line:
-            found = published[id(cell)] if cell is not None else []
-            figures.append(Entry(self._figure(found[0], cell.metric) if found and cell else "—"))
-            verdicts.append(Entry(_verdict(judgements[id(cell)]) if found else "—"))
-        empty = ("",) * labels
-        return [
-            Line(empty, "published", tuple(figures), "published"),
-            Line(empty, "verdict", tuple(verdicts), "verdict"),
-        ]
-
-    def _figure(self, match: Match, shape: Metric) -> str:
-        figure = match.figure
-        text = f"{shape.spread_text(figure.value, figure.sd)} {figure.source}"
-        if match.differences:
-            number = self.footnotes.setdefault("; ".join(match.differences), len(self.footnotes) + 1)
-            text += f" [{number}]"
-        return text
-
-    def _where(self, cell: Cell) -> str:
-        """The row of a cell, for example `cifar10, basic`; empty where there is only one."""
-        return ", ".join(
-            f"{name.replace('_', ' ')} {shown(cell.key[name])}"
-            if not isinstance(cell.key[name], str)
-            else cell.key[name]
-            for name in self.down
-        )
-
-    def _scoreboard(self, judgements: Any, found: Sequence[Finding]) -> str:
+    def _scoreboard(self) -> str:
         """One line on top: figures reproduced, claims supported."""
-        parts = []
-        verdicts = [judgement.verdict for judgement in judgements]
-        if any(verdict != Verdict.NONE for verdict in verdicts):
-            parts.append(f"Published figures: {tally(verdicts)}.")
+        verdicts = [judgement.verdict for judgement in self.judgements.values()]
+        if all(verdict == Verdict.NONE for verdict in verdicts):
+            parts = ["No published figure for these cells."]
         else:
-            parts.append("No published figure for these cells.")
+            parts = [f"Published figures: {tally(verdicts)}."]
         if self.metrics[0].name in CLAIMED:
             for better, worse in CLAIMS:
-                standings = claims(found, better, worse)
+                standings = claims(self.found, better, worse)
                 if standings:
                     parts.append(f"{title(better)} > {title(worse)}: {tally(standings)}.")
         return " ".join(parts)
+
+    def _notes(self) -> list[str]:
+        figures = [found[0].figure for found in self.published.values() if found]
+        return [
+            *notes.seeds(self.seeds),
+            *notes.statistics(self.metrics[0], self.found),
+            *notes.hardware(self.frame, self.metrics),
+            *notes.assumed(self.main),
+            *(f"[{number}] {text}." for text, number in self.footnotes.items()),
+            *notes.published(figures, self.metrics[0], self.margin),
+        ]
 
 
 def claims(found: Sequence[Finding], better: str, worse: str) -> list[Standing]:
@@ -267,19 +268,16 @@ def claims(found: Sequence[Finding], better: str, worse: str) -> list[Standing]:
     ]
 
 
-def _order(names: Sequence[str], values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(sort_key(name, value) for name, value in zip(names, values, strict=True))
+def _order(names: Sequence[str], values: Place) -> tuple[Any, ...]:
+    return tuple(map(sort_key, names, values))
 
 
 def _head(name: str, value: Any) -> str:
     return title(value) if name == "optimizer" else f"{name.replace('_', ' ')} {shown(value)}"
 
 
-def _entry(cell: Cell | None, head: Cell | None, seeds: int, best: set[int]) -> Entry:
-    """`84.73 ± 1.52`, with `(2/5, 1 failed)` where not all of the usual number of seeds are in.
-
-    `head` is the cell on the row's first line; below it the number is only repeated where it is another.
-    """
+def _entry(cell: Cell | None, usual: tuple[int, int], best: set[int]) -> Entry:
+    """`84.73 ± 1.52`, and `(2/5, 1 failed)` where finished and planned runs are not the `usual` ones."""
     if cell is None:
         return Entry("")
     bad = [f"{cell.states[state]} {state}" for state in ("failed", "diverged") if cell.states[state]]
@@ -287,13 +285,7 @@ def _entry(cell: Cell | None, head: Cell | None, seeds: int, best: set[int]) -> 
     if cell.mean is None:
         return Entry(f"— ({told})" if bad else "—")
     text = cell.metric.spread_text(cell.mean, cell.sd)
-    if (
-        cell.n != head.n
-        if head is not None and head is not cell
-        else (cell.n, cell.planned) != (seeds, seeds)
-    ):
-        text += f" ({told})"
-    return Entry(text, id(cell) in best)
+    return Entry(text if (cell.n, cell.planned) == usual else f"{text} ({told})", id(cell) in best)
 
 
 def _verdict(judgement: Judgement) -> str:
