@@ -7,17 +7,15 @@ ratio of their times within a turn.
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import typer
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from gam_bench.bench.measure import Ratio
 from gam_bench.data import Batches, Split
 from gam_bench.data.catalog import DATASETS
 
@@ -118,31 +116,12 @@ def _seconds(batches: Iterable[Any]) -> float:
     return time.perf_counter() - start
 
 
-def table(results: Iterable[dict[str, Any]]) -> Table:
-    """What `measure` returned, a row each."""
-    shown = Table("augmentation", "batch", "images/s", "plain images/s", "ratio", "quartiles")
-    for result in results:
-        shown.add_row(
-            result["augmentation"],
-            str(result["batch_size"]),
-            f"{result['images_per_second']:,.0f}",
-            f"{result['plain_images_per_second']:,.0f}",
-            f"{result['ratio']:.1f}",
-            f"{result['ratio_low']:.1f} to {result['ratio_high']:.1f}",
-        )
-    return shown
-
-
-def main(
-    augmentation: Annotated[list[str], typer.Option(help="Of: " + ", ".join(CASES) + ".")] = list(CASES),  # noqa: B006
-    batch_size: Annotated[int, typer.Option(min=1, help="Images a batch.")] = 128,
-    rounds: Annotated[int, typer.Option(min=2, help="Turns that count.")] = 9,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 1,
-) -> None:
-    """Batches of CIFAR-shaped images: gam_bench.data against PIL, torchvision and a DataLoader, in turns."""
-    torch.set_num_threads(threads)
-    Console().print(table(measure(name, batch_size, rounds) for name in augmentation))
-
-
-if __name__ == "__main__":
-    typer.run(main)
+def ratios(rounds: int = 9) -> list[Ratio]:
+    """Seconds an image of the ordinary way over ours: batches of 128, RandAugment also of 512."""
+    found = []
+    for augmentation, batch_size in [*((name, 128) for name in CASES), ("randaugment", 512)]:
+        took = measure(augmentation, batch_size, rounds)
+        name = f"PIL loader, {augmentation}, batch {batch_size}"
+        spread = (took["ratio"], took["ratio_low"], took["ratio_high"])
+        found.append(Ratio(name, "this engine", *spread, 1 / took["plain_images_per_second"], rounds))
+    return found

@@ -5,7 +5,23 @@ import sys
 
 import typer
 
-from gam_bench.cli import cancel, data, export, logs, merge, plan, plot, report, retry, run, show, status, submit, table
+from gam_bench.cli import (
+    bench,
+    cancel,
+    data,
+    export,
+    logs,
+    merge,
+    plan,
+    plot,
+    report,
+    retry,
+    run,
+    show,
+    status,
+    submit,
+    table,
+)
 from gam_bench.cli import list as list_
 from gam_bench.errors import UserError
 
@@ -21,7 +37,7 @@ app = typer.Typer(
 )
 _VERBS = {
     "Look": {"list": list_, "show": show, "plan": plan},
-    "Run here": {"run": run},
+    "Run here": {"run": run, "bench": bench},
     "Run on a cluster": {"submit": submit, "status": status, "logs": logs, "retry": retry, "cancel": cancel},
     "Compare": {"table": table, "report": report, "plot": plot, "export": export, "merge": merge},
 }

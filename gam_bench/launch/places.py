@@ -15,7 +15,7 @@ def places(
 ) -> list[Place]:
     """One worker a GPU, or one a core with one thread each; `workers` divides the cores or shares the GPUs.
 
-    `device` is auto (GPUs if there are any), cpu or cuda. A place of `gpus_per_run` GPUs is named by its first.
+    `device` is auto (GPUs if there are any), cpu or cuda. Of `gpus_per_run` GPUs, the first names the place.
     Raises UserError for cuda without enough GPUs.
     """
     gpus = () if device == "cpu" else gpu_names()

@@ -15,7 +15,7 @@ from gam_bench.errors import UserError
 from gam_bench.store.claim import Claim, ClaimLost
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.suite.spec import RunSpec
-from gam_bench.train.clock import peak_memory, reset_peak_memory
+from gam_bench.train.clock import peak_memory, reset_peak_memory, synchronised
 from gam_bench.train.environment import device_name, environment
 from gam_bench.train.flops import forward_backward_flops
 from gam_bench.train.group import Group
@@ -180,7 +180,9 @@ def _train(
         group.on_first(keep)
         if on_epoch and group.first:
             on_epoch(metrics)
+    started = synchronised(device)
     sharpness = group.on_first(trainer.flatness)
+    flatness_seconds = synchronised(device) - started
     totals.total_seconds = before + time.perf_counter() - began
     if claim:
         claim.held()
@@ -188,6 +190,7 @@ def _train(
         "lambda_max": sharpness.lambda_max,
         "hessian_trace": sharpness.trace,
         "hessian_trace_se": sharpness.trace_error,
+        "flatness_seconds": flatness_seconds,
         "device": device.type,
         "device_name": device_name(device),
         "compiled": trainer.switches.compile,

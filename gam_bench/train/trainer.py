@@ -46,7 +46,7 @@ class Trainer:
             label_noise=spec.label_noise,
             seed=spec.seed,
             image_size=spec.image_size,
-        )
+        ).to(device)
         self.images = len(splits.train)
         self.train_batches = Batches(
             splits.train,

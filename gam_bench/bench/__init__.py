@@ -1,0 +1,1 @@
+"""The engine timed against its floors and against the ordinary way."""
