@@ -74,18 +74,18 @@ def sign_flip(differences: Array) -> float:
     Exact up to `EXACT` differences; above, from `DRAWS` draws and the observed one, so never 0.
     """
     n = len(differences)
-    observed = abs(differences.sum())
+    reached = np.abs(_signs(n) @ differences) >= abs(differences.sum()) * (1 - _TIE)
     if n <= EXACT:
-        sums = _all_signs(n) @ differences
-        return float(np.mean(np.abs(sums) >= observed * (1 - _TIE)))
-    signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(DRAWS, n))
-    reached = np.count_nonzero(np.abs(signs @ differences) >= observed * (1 - _TIE))
-    return float((reached + 1) / (DRAWS + 1))
+        return float(np.mean(reached))
+    return float((np.count_nonzero(reached) + 1) / (DRAWS + 1))
 
 
 @cache
-def _all_signs(n: int) -> Array:
-    """The 2ⁿ⁻¹ sign patterns that start with +; the others mirror them. Shape (2ⁿ⁻¹, n)."""
+def _signs(n: int) -> Array:
+    """Sign patterns of n differences, shape (patterns, n): up to `EXACT` the 2ⁿ⁻¹ that start with +, whose
+    mirror images give the same, and above it `DRAWS` drawn ones."""
+    if n > EXACT:
+        return np.random.default_rng(0).choice((-1.0, 1.0), size=(DRAWS, n))
     bits = (np.arange(2 ** (n - 1))[:, None] >> np.arange(n)) & 1
     return np.asarray(1.0 - 2.0 * bits, dtype=np.float64)
 

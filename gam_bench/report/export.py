@@ -7,7 +7,7 @@ comes out the same, byte for byte. The column `schema` is the version of this la
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,17 @@ def write(table: pd.DataFrame, path: Path) -> None:
 
 def read(path: Path, *, curves: bool = False) -> pd.DataFrame:
     """The frame in an exported file. Raises UserError for another schema or a damaged line."""
+    records = _from_csv(path) if _format(path) == "csv" else _from_jsonl(path)
     try:
-        records = _from_csv(path) if _format(path) == "csv" else _from_jsonl(path)
+        return frame(_checked(records, path, curves))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is no UTF-8 text") from None
+
+
+def _checked(records: Iterable[Record], path: Path, curves: bool) -> Iterator[Record]:
+    """The records of this schema, curves as tuples or left out."""
     for number, record in enumerate(records, start=1):
         if record.pop("schema", None) != SCHEMA:
             raise UserError(f"{path}, run {number}: no export of schema {SCHEMA}, which this version reads")
@@ -52,7 +57,7 @@ def read(path: Path, *, curves: bool = False) -> pd.DataFrame:
             values = record.pop(name)
             if curves:
                 record[name] = tuple(math.nan if value is None else float(value) for value in values)
-    return frame(records)
+        yield record
 
 
 def merge(tables: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
@@ -130,8 +135,7 @@ def _format(path: Path) -> str:
     return ending
 
 
-def _from_jsonl(path: Path) -> list[Record]:
-    records = []
+def _from_jsonl(path: Path) -> Iterator[Record]:
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             try:
@@ -139,8 +143,7 @@ def _from_jsonl(path: Path) -> list[Record]:
                 record["uid"]
             except (ValueError, KeyError, TypeError):
                 raise UserError(f"{path}, line {number} is damaged: no JSON of a run") from None
-            records.append(record)
-    return records
+            yield record
 
 
 def _as_csv(records: Sequence[Record]) -> str:
@@ -156,7 +159,7 @@ def _as_csv(records: Sequence[Record]) -> str:
     return pd.DataFrame(flat, dtype=object).to_csv(index=False, lineterminator="\n")
 
 
-def _from_csv(path: Path) -> list[Record]:
+def _from_csv(path: Path) -> Iterator[Record]:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except pd.errors.ParserError as error:
@@ -165,11 +168,10 @@ def _from_csv(path: Path) -> list[Record]:
         raise UserError(f"{path} is empty") from None
     if "schema" not in table or "uid" not in table:
         raise UserError(f"{path} is no export of gam-bench: it has no columns schema and uid")
-    columns = {str(name): [_value(str(name), text) for text in table[name]] for name in table}
-    return [
-        {name: values[row] for name, values in columns.items() if values[row] is not None}
-        for row in range(len(table))
-    ]
+    names = list(map(str, table.columns))
+    for texts in table.itertuples(index=False, name=None):
+        values = zip(names, map(_value, names, texts), strict=True)
+        yield {name: value for name, value in values if value is not None}
 
 
 def _value(name: str, text: str) -> Any:

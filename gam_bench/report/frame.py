@@ -15,7 +15,7 @@ Columns, all in stored units:
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,15 +107,16 @@ def of_suite(
 ) -> pd.DataFrame:
     """A row for every planned run, in the suite's order, with what there is of it (`store.standings`)."""
     head: Record = {"suite": suite.name, "suite_title": suite.title}
-    records = []
-    for standing in standings:
-        sources: Record = {"sources": json.dumps(standing.run.sources, sort_keys=True)}
-        found = _found(standing.folder, standing.state, standing.result, curves, environment)
-        records.append({"uid": standing.run.uid} | found | head | standing.run.spec.flat() | sources)
-    return frame(records)
+    return frame(
+        {"uid": standing.run.uid, "sources": json.dumps(standing.run.sources, sort_keys=True)}
+        | _found(standing.folder, standing.state, standing.result, curves, environment)
+        | head
+        | standing.run.spec.flat()
+        for standing in standings
+    )
 
 
-def _scan(results: Path, curves: bool, environment: bool) -> list[Record]:
+def _scan(results: Path, curves: bool, environment: bool) -> Iterator[Record]:
     """Every run folder in `results/runs`, by uid."""
     runs = results / "runs"
     if not runs.is_dir():
@@ -124,14 +125,13 @@ def _scan(results: Path, curves: bool, environment: bool) -> list[Record]:
         )
     with os.scandir(runs) as entries:
         uids = sorted(entry.name for entry in entries if entry.is_dir())
-    records = []
     for uid in uids:
         folder = RunFolder(runs / uid)
         spec = _spec(folder.path / "spec.json")
         if spec is not None:
-            found = _found(folder, folder.state(), folder.result(), curves, environment)
-            records.append({"uid": uid, "suite": "", "suite_title": "", "sources": ""} | found | spec)
-    return records
+            result = folder.result()
+            state = State.DONE if result is not None else folder.state()
+            yield {"uid": uid} | _found(folder, state, result, curves, environment) | spec
 
 
 def _spec(path: Path) -> Record | None:
@@ -171,8 +171,11 @@ def _found(folder: RunFolder, state: State, result: Record | None, curves: bool,
 
 
 def frame(records: Iterable[Record]) -> pd.DataFrame:
-    """The DataFrame of such records, with every documented column and its dtype."""
-    made = pd.DataFrame(list(records))
+    """The DataFrame of such records, with every documented column and its dtype.
+
+    Records are taken one by one, so that a hundred thousand of them never stand in memory at once.
+    """
+    made = pd.DataFrame(_columns(records))
     for name in OWN_SETTINGS - set(made.columns):
         made[name] = None
     for name in RESULTS:
@@ -182,6 +185,21 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
     epochs = made["epochs"].astype(float) if "epochs" in made else float("nan")
     made["seconds_per_epoch"] = made["train_seconds"] / epochs
     return made[sorted(made.columns, key=lambda name: _place(str(name)))]
+
+
+def _columns(records: Iterable[Record]) -> dict[str, list[Any]]:
+    """The records' values by column, None where a record has none; equal texts are one object."""
+    columns: dict[str, list[Any]] = {}
+    texts: dict[str, str] = {}
+    for number, record in enumerate(records):
+        for name, value in record.items():
+            if name not in columns:
+                columns[name] = [None] * number
+            columns[name].append(texts.setdefault(value, value) if isinstance(value, str) else value)
+        for column in columns.values():
+            if len(column) == number:
+                column.append(None)
+    return columns
 
 
 _ORDER = {name: place for place, name in enumerate((*HEAD, *RunSpec.model_fields, *RESULTS, *RESULT_TEXTS))}
