@@ -64,12 +64,12 @@ class Job:
     def checkpoint(self) -> DelayedSubmission | None:
         """Called by submitit when SLURM signals the end of the time limit, or a preemption: come again.
 
-        The last finished epochs are on disk. Only a job that used up its time without finishing an epoch does
-        not come again: it never would finish one.
+        The last finished epochs are on disk. Only a job that had a third of its time or more and finished no
+        epoch does not come again: it never would finish one.
         """
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the requeue sends it, and is not to be disturbed
         ran = time.monotonic() - _STARTED
-        if self.epochs or ran < 30 * self.minutes:
+        if self.epochs or ran < 20 * self.minutes:
             return DelayedSubmission(replace(self, epochs=0))
         for standing in self._standings():
             if standing.state == State.RUNNING:
@@ -93,9 +93,9 @@ class Job:
         if died:
             time.sleep(2)  # of a signal to the whole job the workers die first: ours would end this here
         for uid in died:  # else it would be queued to die again
-            RunFolder.of(self.results, uid).write_error(
-                "failed: its process was killed; out of memory, if nobody did it by hand"
-            )
+            error = "failed: its process was killed; out of memory, if nobody did it by hand"
+            RunFolder.of(self.results, uid).write_error(error)
+            print(f"{uid}: {error}", flush=True)
 
     def _one_together(self, standing: Standing) -> None:
         """The job's only run, of which each task of the job is a process.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -90,12 +91,14 @@ class Cluster:
             check=False,
         )
 
-    def suite(self, name: str, seeds: int = 1, varied: dict[str, Any] | None = None, **settings: Any) -> str:
-        """A suite file of tiny runs; `varied` is the block of runs."""
+    def suite(
+        self, name: str, seeds: int = 1, runs: list[dict[str, Any]] | None = None, **settings: Any
+    ) -> str:
+        """A suite file of tiny runs."""
         content = {
             "title": name,
             "seeds": list(range(seeds)),
-            "runs": [{"dataset": "digits", **(varied or {})}],
+            "runs": runs or [{"dataset": "digits"}],
             "settings": [{"set": TINY_RUN | settings, "source": "assumed"}],
         }
         path = self.folder / f"{name}.yaml"
@@ -152,7 +155,26 @@ class Cluster:
         return len(path.read_text().splitlines()) if path.exists() else 0
 
     def state(self, job: str) -> str:
-        return self.slurm("squeue", "-h", "-j", job, "-o", "%T")
+        """As squeue has it; empty once the job is gone."""
+        return self._run(["squeue", "-h", "-j", job, "-o", "%T"], {}).stdout.strip()
+
+    def node(self, job: str) -> str:
+        return self._run(["squeue", "-h", "-j", job, "-o", "%N"], {}).stdout.strip()
+
+    def signal_daemon(self, name: str, number: int) -> None:
+        """Only the daemon: what it has started lives on."""
+        os.kill(int((FOLDER / f"{name}.pid").read_text()), number)
+
+    def up(self) -> None:
+        """Bring back the daemons that have died."""
+        done = slurm_up()
+        assert done.returncode == 0, done.stderr
+
+    def kill_process_of(self, uid: str) -> None:
+        """As the kernel does when memory runs out."""
+        claims = (self.results / "runs" / uid).glob("claim-*")
+        newest = max(claims, key=lambda path: int(path.name.removeprefix("claim-")))
+        os.kill(json.loads(newest.read_text())["pid"], signal.SIGKILL)
 
     def figures(self) -> dict[str, dict[str, Any]]:
         """Of each finished run, what no disturbance may change, to the last bit."""

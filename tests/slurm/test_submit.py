@@ -18,19 +18,19 @@ HELD = {"sbatch": {"hold": True}}
 def test_forty_runs_partly_local_give_one_table(cluster):
     """Packed into jobs, in arrays as long as the cluster allows; what was run locally is not sent."""
     suite = cluster.suite("forty", seeds=40)
-    cluster.gam_bench("run", suite, "--seeds", "0-7")
+    cluster.gam_bench("run", suite, "--seeds", "0-3")
     entries = cluster.submit(suite, runs_per_job=4, jobs_at_once=2)
     arrays = [entry["job"].partition("_")[0] for entry in entries]
-    assert [arrays.count(array) for array in dict.fromkeys(arrays)] == [6, 2]  # MaxArraySize is 6
+    assert [arrays.count(array) for array in dict.fromkeys(arrays)] == [6, 3]  # MaxArraySize is 6
     sent = [uid for entry in entries for uid in entry["uids"]]
-    assert len(sent) == len(set(sent)) == 32
+    assert len(sent) == len(set(sent)) == 36
     cluster.finished(40, 240)
     assert cluster.states(suite) == ["done"] * 40
     cluster.gam_bench("status", suite, code=0)
 
     calm = cluster.beside()
-    calm.gam_bench("run", suite, "--seeds", "8-11")
-    assert len(calm.figures()) == 4
+    calm.gam_bench("run", suite, "--seeds", "8-9")
+    assert len(calm.figures()) == 2
     disturbed = cluster.figures()
     assert calm.figures() == {uid: disturbed[uid] for uid in calm.figures()}
 
@@ -152,30 +152,20 @@ def test_a_thousand_runs_take_seconds_and_few_questions(cluster, tmp_path: Path)
         (doors / name).chmod(0o755)
     cluster.environment["PATH"] = f"{doors}:{cluster.environment['PATH']}"
     suite = cluster.suite("thousand", seeds=1000)
-    took = {}
-    for verb, arguments, code in (
-        ("plan", [], 0),
-        ("submit", ["--cluster", cluster.profile(runs_per_job=100, **HELD)], 0),
-        ("status", [], 3),
-        ("submit", ["--cluster", cluster.profile(runs_per_job=100, **HELD)], 0),
-        ("cancel", [], 0),
-        ("status", [], 4),
-    ):
+    to_cluster = ["--cluster", cluster.profile(runs_per_job=100, **HELD)]
+
+    def asks(verb: str, *arguments: str, code: int = 0) -> list[str]:
         notes.write_text("")
         began = time.monotonic()
         cluster.gam_bench(verb, suite, *arguments, code=code)
-        took[verb] = time.monotonic() - began
-        asked = sorted(notes.read_text().split())
-        print(f"{verb}: {took[verb]:.2f} s, {asked}")
-        allowed = {"plan": [], "cancel": ["scancel", "squeue"]}
-        if verb == "submit" and len(cluster.ledger()) == 10 and "sbatch" in asked:
-            assert asked == ["sbatch", "sbatch", "scontrol", "squeue"] or asked == [
-                "sbatch",
-                "sbatch",
-                "scontrol",
-            ]
-        elif verb in allowed:
-            assert asked == allowed[verb]
-        else:
-            assert [name for name in asked if name != "scontrol"] in (["squeue"], ["sacct", "squeue"])
-    assert max(took.values()) < 20
+        took = time.monotonic() - began
+        print(f"{verb} of 1,000 runs: {took:.1f} s")
+        assert took < 20
+        return sorted(notes.read_text().split())
+
+    assert asks("plan") == []
+    assert asks("submit", *to_cluster) == ["sbatch", "sbatch", "scontrol"]  # 10 jobs, MaxArraySize is 6
+    assert asks("status", code=3) == ["squeue"]
+    assert asks("submit", *to_cluster) == ["scontrol", "squeue"]
+    assert asks("cancel") == ["scancel", "squeue"]
+    assert asks("status", code=4) == ["sacct", "squeue"]
