@@ -1,6 +1,6 @@
 """`gam-bench list`: what there is to choose from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from fnmatch import fnmatch
 from typing import Annotated
@@ -13,6 +13,8 @@ from gam_bench.data.catalog import AUGMENTATIONS, DATASETS
 from gam_bench.models import catalog as models
 from gam_bench.optim.catalog import OPTIMIZERS
 from gam_bench.suite.file import find, read, suite_names
+
+Rows = Sequence[tuple[str, ...]]
 
 
 class Kind(StrEnum):
@@ -44,8 +46,8 @@ def command(
     Console().print(table, soft_wrap=False)
 
 
-def _suites() -> list[tuple[str, ...]]:
-    """Name, title, runs, published tables answered; read from the files alone, so that listing stays quick."""
+def _suites() -> Rows:
+    """Name, title, runs, published tables answered: from the files alone, so that listing stays quick."""
     rows = []
     for name in suite_names():
         file, _ = read(find(name))
@@ -54,36 +56,35 @@ def _suites() -> list[tuple[str, ...]]:
     return rows
 
 
-def _models() -> list[tuple[str, ...]]:
+def _models() -> Rows:
     ours = [(name, entry.description) for name, entry in models.MODELS.items()]
     return ours + [(name, "timm") for name in models.timm_names()]
 
 
-def _datasets() -> list[tuple[str, ...]]:
+def _datasets() -> Rows:
     return [
         (
             name,
-            f"{d.title}: {d.classes} classes, {d.train_size:,} + {d.test_size:,} images of {d.image_size} pixels",
+            f"{d.title}: {d.classes} classes, "
+            f"{d.train_size:,} + {d.test_size:,} images of {d.image_size} pixels",
         )
         for name, d in DATASETS.items()
     ]
 
 
-def _optimizers() -> list[tuple[str, ...]]:
-    return [
-        (
-            name,
-            f"{entry.description}{f' [{settings}]' if (settings := ', '.join(entry.settings.model_fields)) else ''}",
-        )
-        for name, entry in OPTIMIZERS.items()
-    ]
+def _optimizers() -> Rows:
+    rows = []
+    for name, entry in OPTIMIZERS.items():
+        settings = ", ".join(entry.settings.model_fields)
+        rows.append((name, entry.description + (f" [{settings}]" if settings else "")))
+    return rows
 
 
-def _augmentations() -> list[tuple[str, ...]]:
+def _augmentations() -> Rows:
     return [(name, entry.description) for name, entry in AUGMENTATIONS.items()]
 
 
-_ROWS: dict[Kind, Callable[[], list[tuple[str, ...]]]] = {
+_ROWS: dict[Kind, Callable[[], Rows]] = {
     Kind.SUITES: _suites,
     Kind.MODELS: _models,
     Kind.DATASETS: _datasets,

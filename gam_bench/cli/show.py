@@ -1,17 +1,19 @@
-"""`gam-bench show`: every run of a suite, every setting, and where each comes from."""
+"""`gam-bench show`: the runs of a suite, and every setting with the runs it is of and where it comes from."""
 
 import json
+import math
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from gam_bench.cli.options import Json, Only, Seeds, SuiteName, planned
-from gam_bench.suite.suite import ASSUMED, VARIED, Run, Suite
+from gam_bench.suite.digest import Row, grids, left_alone, rows
+from gam_bench.suite.suite import ASSUMED, DEFAULT, Run, Suite
 
 
 def command(suite: SuiteName, seeds: Seeds = "", only: Only = [], as_json: Json = False) -> None:  # noqa: B006
-    """Show every run and every resolved setting with its source; assumed ones are marked.
+    """Show what a suite runs and every setting with its source; assumed ones are marked.
 
     Examples: `gam-bench show quickstart` · `gam-bench show cifar100 --only optimizer=gam --json`
     """
@@ -21,19 +23,16 @@ def command(suite: SuiteName, seeds: Seeds = "", only: Only = [], as_json: Json 
         return
     console = Console(highlight=False)
     console.print(f"[bold]{loaded.title}[/bold]  ({len(runs)} runs, {loaded.path})")
-    if loaded.about:
-        console.print(loaded.about.strip() + "\n")
-    marks = _marks(runs)
-    same, varying = _split(runs)
-    shared = Table(title="Of every run", title_justify="left", box=None, pad_edge=False)
-    for heading in ("setting", "value", "source"):
-        shared.add_column(heading, overflow="fold")
-    for key in same:
-        shared.add_row(key, _text(runs[0].spec.flat()[key]), _source(runs[0], key))
-    console.print(shared)
-    console.print(_runs_table(runs, varying, marks))
-    for source, mark in marks.items():
-        console.print(f"[{mark}] {source}: {_meaning(source, loaded)}", markup=False)
+    console.print(f"{loaded.about.strip()}\n", markup=False)
+    console.print(_runs_table(runs))
+    console.print(_settings_table(rows(runs)))
+    alone = ", ".join(f"{key} {_text(value)}" for key, value in left_alone(runs).items())
+    console.print(f"\nLeft at their defaults: {alone}.\n", markup=False)
+    named = {source for run in runs for source in run.sources.values()}
+    for source in [source for source in loaded.citations if source in named]:
+        console.print(f"{source}: {loaded.citations[source]}", markup=False)
+    for answer in loaded.answers:
+        console.print(f"Answers {answer.source}, {answer.table}".removesuffix(", "), markup=False)
 
 
 def _as_json(suite: Suite, runs: Sequence[Run]) -> dict[str, object]:
@@ -44,7 +43,8 @@ def _as_json(suite: Suite, runs: Sequence[Run]) -> dict[str, object]:
             {
                 "uid": run.uid,
                 "settings": {
-                    key: {"value": value, "source": run.sources[key]} for key, value in run.spec.flat().items()
+                    key: {"value": value, "source": run.sources[key]}
+                    for key, value in run.spec.flat().items()
                 },
             }
             for run in runs
@@ -52,55 +52,49 @@ def _as_json(suite: Suite, runs: Sequence[Run]) -> dict[str, object]:
     }
 
 
-def _split(runs: Sequence[Run]) -> tuple[list[str], list[str]]:
-    """The settings that all runs share, source included, and those that differ; seeds apart."""
-    keys = dict.fromkeys(key for run in runs for key in run.spec.flat() if key != "seed")
-    seen: dict[str, set[tuple[object, str]]] = {key: set() for key in keys}
-    for run in runs:
-        flat = run.spec.flat()
-        for key in keys:
-            seen[key].add((flat.get(key), run.sources.get(key, "")))
-    return [k for k in keys if len(seen[k]) == 1], [k for k in keys if len(seen[k]) > 1]
-
-
-def _runs_table(runs: Sequence[Run], varying: Sequence[str], marks: dict[str, str]) -> Table:
-    """One row for the runs that differ in nothing but their seed."""
+def _runs_table(runs: Sequence[Run]) -> Table:
+    """A row for each product of lists."""
+    found = grids(runs)
     table = Table(title="Runs", title_justify="left", box=None, pad_edge=False)
-    for heading in (*varying, "seeds"):
+    for heading in (*found[0], "runs"):
         table.add_column(heading, overflow="fold")
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for run in runs:
-        flat = run.spec.flat()
-        cells = tuple(
-            f"{_text(flat[key])}{_mark(run.sources[key], marks)}" if key in flat else "" for key in varying
-        )
-        groups.setdefault(cells, []).append(run.spec.seed)
-    for cells, seeds in groups.items():
-        table.add_row(*cells, " ".join(map(str, seeds)))
+    for grid in found:
+        count = math.prod(len(values) for values in grid.values())
+        table.add_row(*map(_texts, grid.values()), str(count))
     return table
 
 
-def _marks(runs: Sequence[Run]) -> dict[str, str]:
-    """A number for each source, `a` for what is assumed; what the suite varies needs none."""
-    sources = dict.fromkeys(source for run in runs for source in run.sources.values())
-    numbered = [source for source in sources if source not in (ASSUMED, VARIED)]
-    return {source: str(number) for number, source in enumerate(numbered, start=1)} | (
-        {ASSUMED: "a"} if ASSUMED in sources else {}
+def _settings_table(found: Sequence[Row]) -> Table:
+    """A row for each value and source of a setting; its name stands in the first of them."""
+    table = Table(title="\nSettings", title_justify="left", box=None, pad_edge=False)
+    for heading in ("setting", "value", "source", "of"):
+        table.add_column(heading, overflow="fold")
+    above = ""
+    for row in found:
+        of = " · ".join(
+            _texts(values) if all(isinstance(value, str) for value in values) else f"{name} {_texts(values)}"
+            for name, values in row.of.items()
+        )
+        table.add_row("" if row.setting == above else row.setting, _text(row.value), _source(row.source), of)
+        above = row.setting
+    return table
+
+
+def _source(source: str) -> str:
+    return (
+        "[yellow]assumed[/yellow]"
+        if source == ASSUMED
+        else f"[dim]{source}[/dim]"
+        if source == DEFAULT
+        else source
     )
 
 
-def _mark(source: str, marks: dict[str, str]) -> str:
-    return f" \\[{marks[source]}]" if source in marks else ""
-
-
-def _source(run: Run, key: str) -> str:
-    source = run.sources[key]
-    return {ASSUMED: "[yellow]assumed[/yellow]", VARIED: "this suite"}.get(source, source)
-
-
-def _meaning(source: str, suite: Suite) -> str:
-    return "no published source" if source == ASSUMED else suite.citations[source]
+def _texts(values: Sequence[object]) -> str:
+    return ", ".join(map(_text, values))
 
 
 def _text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower() if value in (True, False, None) else str(value)
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
