@@ -1,5 +1,6 @@
 """`gam-bench run`: compute what is missing of a suite on this machine, then show the table."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,10 +13,12 @@ import typer
 from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
 from gam_bench.cli.progress import progress
 from gam_bench.cli.table import print_tables
+from gam_bench.hardware import gpu_names
 from gam_bench.launch.forecast import Forecast, passes
-from gam_bench.launch.local import LocalQueue
+from gam_bench.launch.local import LocalQueue, Place
 from gam_bench.launch.places import here, places
 from gam_bench.launch.plan import Plan, plan
+from gam_bench.launch.together import train_under_torchrun
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import standings
 
@@ -57,7 +60,8 @@ def command(
     Finished runs are skipped, interrupted ones go on after their last finished epoch. The exit code is 1
     if any run failed.
 
-    Examples: `gam-bench run quickstart` · `gam-bench run ./mine.yaml --seeds 0-4 --only optimizer=sam,gam`
+    Examples: `gam-bench run quickstart` · `gam-bench run ./mine.yaml --seeds 0-4 --only optimizer=sam,gam` ·
+    `torchrun --nproc-per-node 4 -m gam_bench run imagenet --gpus-per-run 4`
     """
     loaded, runs = planned(suite, seeds, only, gpus_per_run)
     what = plan(standings(runs, results), retry_failed=retry_failed, force=force)
@@ -66,34 +70,56 @@ def command(
         for standing in what.todo:
             print(standing.run.uid)
         return
-    processes = max((s.run.spec.processes for s in what.todo), default=1)
-    where = places(device, workers, gpus_per_run=processes, compile=compile, cuda_graph=cuda_graph)
+    retry = retry_failed or force
+    states: dict[str, State] = {}
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        states = _under_torchrun(what, results, device, retry)
+    elif what.todo:
+        processes = max(s.run.spec.processes for s in what.todo)
+        where = places(device, workers, gpus_per_run=processes, compile=compile, cuda_graph=cuda_graph)
+        _make_folders(what)
+        print(f"{len(what.todo)} to run, {len(where)} at once on {where[0].device}", file=sys.stderr)
+        states = _compute(what, results, where, retry)
+    if os.environ.get("RANK", "0") != "0":
+        return
+    after = plan(standings(runs, results))
+    print_tables(loaded, after.standings)
+    print(f"\nResults: {results / 'runs'}", file=sys.stderr)
+    _report_failures(after, states, results)
+
+
+def _make_folders(what: Plan) -> None:
+    """A folder with its spec for each run: what cannot be written is known before anything is computed."""
     for standing in what.todo:
         if standing.state == State.DONE:
             kept = standing.folder.set_aside()
             print(f"the finished {standing.run.uid} was moved to {kept}", file=sys.stderr)
         standing.folder.begin(standing.run.spec)
-    states: dict[str, State] = {}
+
+
+def _compute(what: Plan, results: Path, where: list[Place], retry: bool) -> dict[str, State]:
+    """Launch the runs and watch them; each one's state."""
     forecast = Forecast.from_records(what.standings, results, here(where[0]))
-    if what.todo:
-        print(f"{len(what.todo)} to run, {len(where)} at once on {where[0].device}", file=sys.stderr)
-        signal.signal(signal.SIGTERM, _stop)
-        try:
-            with progress(what.todo) as watcher:
-                queue = LocalQueue(results, where, watcher)
-                states = queue.run(
-                    what.todo,
-                    lambda s: passes(s.run.spec),
-                    forecasts={s.run.uid: forecast.seconds(s) for s in what.todo},
-                    retry=retry_failed or force,
-                )
-        except KeyboardInterrupt:
-            print(f"\nstopped; every finished epoch is kept. To go on: {_again()}", file=sys.stderr)
-            raise typer.Exit(130) from None
-    after = plan(standings(runs, results))
-    print_tables(loaded, after.standings)
-    print(f"\nResults: {results / 'runs'}", file=sys.stderr)
-    _report_failures(after, states, results)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        with progress(what.todo) as watcher:
+            return LocalQueue(results, where, watcher).run(
+                what.todo,
+                lambda s: passes(s.run.spec),
+                forecasts={s.run.uid: forecast.seconds(s) for s in what.todo},
+                retry=retry,
+            )
+    except KeyboardInterrupt:
+        print(f"\nstopped; every finished epoch is kept. To go on: {_again()}", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _under_torchrun(what: Plan, results: Path, device: Device, retry: bool) -> dict[str, State]:
+    """This process is one of the user's group, which trains one run after another."""
+    if os.environ["RANK"] == "0":
+        _make_folders(what)
+    on_gpu = device == Device.CUDA or (device == Device.AUTO and gpu_names())
+    return train_under_torchrun(what.todo, results, "cuda" if on_gpu else "cpu", retry)
 
 
 def _stop(*_: object) -> None:

@@ -1,14 +1,15 @@
-"""A data-parallel run on this machine: its processes under torchrun, told of like any other run."""
+"""Data-parallel runs on this machine: one under a torchrun of its own, or all under the user's torchrun."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gam_bench.store.folder import RunFolder, State
+from gam_bench.store.scan import Standing
 from gam_bench.suite.spec import RunSpec
 
 
@@ -67,3 +68,31 @@ def train_together(
     if folder.state() in (State.FAILED, State.DIVERGED):  # one of the other processes said why
         return folder.state(), folder.error().partition("\n")[0]
     return State.STALE, f"its processes died (exit code {process.returncode}), see {folder.log}"
+
+
+def train_under_torchrun(
+    todo: Sequence[Standing], results: Path, device: str, retry: bool
+) -> dict[str, State]:
+    """Train runs one after another in the group of processes that the user's torchrun started.
+
+    Called by each of them with the same `todo`; the first one says how it goes. Raises UserError for runs of
+    another number of processes.
+    """
+    from gam_bench.train.group import joined
+    from gam_bench.train.run import train
+
+    states: dict[str, State] = {}
+    with joined(device) as (group, own_device):
+        for uid, spec in group.on_first(lambda: [(s.run.uid, s.run.spec) for s in todo]):
+
+            def tell(metrics: dict[str, Any], uid: str = uid) -> None:
+                print(
+                    f"{uid}: epoch {metrics['epoch']}, test accuracy {metrics['test_accuracy']:.4f}",
+                    flush=True,
+                )
+
+            outcome = train(spec, results, device=str(own_device), retry=retry, on_epoch=tell, group=group)
+            states[uid] = outcome.state
+            if group.first:
+                print(f"{uid}: {outcome.state} {outcome.message}", flush=True)
+    return states

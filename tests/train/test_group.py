@@ -1,5 +1,9 @@
 """Data-parallel runs: real processes, against one process with the whole batch."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from gam_bench.launch.local import LocalQueue, Place
@@ -55,3 +59,18 @@ def test_a_failure_in_a_data_parallel_run_is_recorded(tmp_path, tiny):
     LocalQueue(tmp_path, [Place("cpu", 1)], Listening()).run(standings([run], tmp_path), lambda _: 1.0)
     assert told[0][0] == State.FAILED
     assert "IsADirectoryError" in folder.error()
+
+
+def test_a_suite_runs_under_the_users_torchrun(tmp_path):
+    """Every process plans the same runs and trains them together; one table comes out."""
+    suite = "title: T\nseeds: [0]\nruns: [{dataset: digits, model: mlp, optimizer: [sgd, sam]}]\n"
+    suite += "settings: [{set: {epochs: 1, batch_size: 250, lr: 0.05}, source: assumed}]\n"
+    (tmp_path / "t.yaml").write_text(suite)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "gam_bench", "run", "t.yaml", "--gpus-per-run", "2", "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("test accuracy (%)") >= 1
+    results = [json.loads(path.read_text()) for path in tmp_path.glob("results/runs/*/result.json")]
+    assert len(results) == 2
+    assert all(result["attempts"] == 1 for result in results)
