@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gam_bench.data.catalog import DATASETS, Dataset, find
-from gam_bench.data.roots import data_root
+from gam_bench.data.roots import data_root, ready
 from gam_bench.errors import UserError
 
 app = typer.Typer(help="List the data sets, prepare them, check them.", no_args_is_help=True)
@@ -47,7 +47,7 @@ def list_(
                 f"{dataset.test_size:,}",
                 f"{dataset.classes:,}",
                 f"{dataset.image_size}×{dataset.image_size}×{dataset.channels}",
-                "yes" if _ready(dataset, place) else "no",
+                "yes" if ready(dataset.name, place) else "no",
             )
         Console().print(table)
         typer.echo(f"in {place}; how to obtain one: gam-bench data list NAME")
@@ -61,11 +61,7 @@ _TOLD = (
 
 def _facts(dataset: Dataset, place: Path) -> dict[str, Any]:
     facts = {fact: getattr(dataset, fact) for fact in _TOLD}
-    return {**facts, "folder": str(place / dataset.name), "ready": _ready(dataset, place)}
-
-
-def _ready(dataset: Dataset, place: Path) -> bool:
-    return dataset.bundled or (place / dataset.name).is_dir()
+    return {**facts, "folder": str(place / dataset.name), "ready": ready(dataset.name, place)}
 
 
 @app.command()
@@ -96,10 +92,27 @@ def check(
 
     place = data_root(root)
     wrong = []
-    for name in names or [dataset.name for dataset in DATASETS.values() if _ready(dataset, place)]:
+    for name in names or [dataset.name for dataset in DATASETS.values() if ready(dataset.name, place)]:
         try:
             typer.echo(f"{name} is complete in {verify(name, root)}")
         except UserError as error:
             wrong.append(str(error))
     if wrong:
         raise UserError("\n".join(wrong))
+
+
+@app.command()
+def weights(
+    names: Annotated[
+        list[str], typer.Argument(metavar="MODEL…", help="timm models with pretrained weights.")
+    ],
+) -> None:
+    """Download timm's pretrained weights, since runs (setting `pretrained`) never download.
+
+    Example: `gam-bench data weights resnet50.tv_in1k`
+    """
+    from gam_bench.models.build import fetch_weights  # needs torch and timm
+
+    for name in names:
+        typer.echo(f"{name} …")
+        fetch_weights(name)

@@ -13,6 +13,7 @@ import typer
 from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
 from gam_bench.cli.progress import progress
 from gam_bench.cli.table import print_tables
+from gam_bench.data.roots import require
 from gam_bench.hardware import gpu_names
 from gam_bench.launch.forecast import Forecast, passes
 from gam_bench.launch.local import LocalQueue, Place
@@ -70,6 +71,7 @@ def command(
         for standing in what.todo:
             print(standing.run.uid)
         return
+    require(s.run.spec.dataset for s in what.todo)
     retry = retry_failed or force
     states: dict[str, State] = {}
     if "TORCHELASTIC_RUN_ID" in os.environ:

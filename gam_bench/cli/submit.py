@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
+from gam_bench.data.roots import require
 from gam_bench.launch.ledger import Ledger
 from gam_bench.launch.profile import Profile, load
 from gam_bench.suite.suite import Run, Suite
@@ -77,6 +78,7 @@ def send(
         if dry_run:
             _show(proposal.arrays, profile)
             return
+        require(run.spec.dataset for run in runs)
         entries = slurm.submit(proposal, profile, suite.name, results)
     for array, jobs in groupby(entries, lambda entry: entry.job.partition("_")[0]):
         packed = [len(job.uids) for job in jobs]

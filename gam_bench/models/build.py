@@ -61,13 +61,28 @@ def _create_timm(
     import timm  # seconds: only for those who want it
 
     arguments = dict(num_classes=num_classes, in_chans=in_chans, pretrained=pretrained, **settings)
-    if image_size is not None:
-        try:
-            return timm.create_model(name, img_size=image_size, **arguments)
-        except TypeError as error:
-            if "img_size" not in str(error):  # this model takes images of any size
-                raise UserError(f"model {name!r}: {error}") from error
     try:
+        if image_size is not None:
+            try:
+                return timm.create_model(name, img_size=image_size, **arguments)
+            except TypeError as error:
+                if "img_size" not in str(error):
+                    raise  # else this model takes images of any size
         return timm.create_model(name, **arguments)
     except (TypeError, RuntimeError) as error:
         raise UserError(f"model {name!r}: {error}") from error
+    except OSError as error:
+        if not pretrained:
+            raise
+        absent = f"the pretrained weights of {name!r} are not on this machine"
+        raise UserError(f"{absent}: run `gam-bench data weights {name}`") from error
+
+
+def fetch_weights(name: str) -> None:
+    """Download timm's weights of a model into the hub's cache. Raises UserError where that fails."""
+    import timm
+
+    try:
+        timm.create_model(name, pretrained=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"cannot get the weights of {name!r}: {error}") from error

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+NOTHING = {"CUDA_VISIBLE_DEVICES": "", "GAM_BENCH_DATA": "/nowhere"}
+"""A machine without a GPU and without prepared data."""
+
 SUITE = """
 title: Three quick runs
 seeds: [0]
@@ -136,12 +139,13 @@ def test_a_failed_run_is_named_with_its_error_and_retried_on_demand(here):
         (["plan", "quickstart", "--only", "optimizer=gan"], "no run of this suite; did you mean 'gam'?"),
         (["run", "quickstart", "--seeds", "a"], "'a' is no seed"),
         (["run", "mine.yaml", "--device", "cuda"], "no CUDA GPU is visible here"),
+        (["run", "fashion-mnist"], "run `gam-bench data prepare fashion_mnist`"),
         (["table", "quickstart", "--metric", "test_acuracy"], "test_acuracy"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_mistakes_are_one_line_and_exit_code_2(here, arguments, message):
-    done = gam_bench(*arguments, cwd=here, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})
+    done = gam_bench(*arguments, cwd=here, env=os.environ | NOTHING)
     assert done.returncode == 2, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
