@@ -10,6 +10,7 @@ from gam_bench.report.cell import tuned
 from gam_bench.report.frame import settings
 
 HARDWARE = ["device_name", "threads"]
+DEVICES = {"cuda": "GPU", "cpu": "CPU worker"}
 
 
 def add_relative(table: pd.DataFrame) -> pd.DataFrame:
@@ -34,11 +35,11 @@ def add_relative(table: pd.DataFrame) -> pd.DataFrame:
 
 def hardware(table: pd.DataFrame) -> list[str]:
     """The machines behind the finished runs' times, most runs first: `NVIDIA A100, 4 threads (12 runs)`."""
-    done = table[table["state"] == "done"]
+    done = table[(table["state"] == "done") & (table["device_name"] != "")]
     counts = done.groupby(HARDWARE, dropna=False).size().reset_index(name="runs")
     counts = counts.sort_values(["runs", *HARDWARE], ascending=[False, True, True])
     return [
-        f"{device or 'unknown device'}, {_threads(threads)} ({number} run{'s' * (number != 1)})"
+        f"{device}, {_threads(threads)} ({number} run{'s' * (number != 1)})"
         for device, threads, number in counts.itertuples(index=False)
     ]
 
@@ -50,13 +51,24 @@ def _threads(number: float) -> str:
 
 
 def hours(table: pd.DataFrame) -> dict[str, float]:
-    """Hours of all finished runs by device kind: `{"cuda": GPU-hours, "cpu": CPU-worker-hours}`."""
+    """Hours of all finished runs by device: `{"cuda": GPU-hours, "cpu": hours of CPU workers}`."""
     done = table[table["state"] == "done"]
-    seconds = done["total_seconds"].fillna(done["train_seconds"])
-    return {
-        str(kind or "unknown"): float(total) / 3600
-        for kind, total in seconds.groupby(done["device"]).sum().items()
-    }
+    seconds = done["total_seconds"].fillna(done["train_seconds"]).dropna()
+    totals = seconds.groupby(done["device"].loc[seconds.index]).sum()
+    return {str(device): float(total) / 3600 for device, total in totals.items()}
+
+
+def spent(table: pd.DataFrame) -> str:
+    """What all finished runs took, for example `3.2 h of GPU time`; empty without any."""
+    return ", ".join(
+        f"{duration(number)} of {DEVICES.get(kind, kind)} time"
+        for kind, number in sorted(hours(table).items())
+    )
+
+
+def duration(number: float) -> str:
+    """Hours as people read them: `12.0 min`, `3.2 h`."""
+    return f"{number * 60:.1f} min" if number < 1 else f"{number:,.1f} h"
 
 
 def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:

@@ -30,8 +30,8 @@ def statistics(chosen: Metric, found: Sequence[Finding]) -> list[str]:
     notes = []
     if chosen.better:
         notes.append(
-            "Bold: better than the runner-up by a paired sign-flip test, Holm-corrected over the "
-            f"{family} comparisons of this table, p < 0.05."
+            "Bold (in plain text *): better than the runner-up by a paired sign-flip test, Holm-corrected "
+            f"over the {family} comparisons of this table, p < 0.05."
         )
     numbers = [finding.comparison.n for finding in tested if finding.comparison and not finding.decidable]
     if numbers:
@@ -48,14 +48,13 @@ def statistics(chosen: Metric, found: Sequence[Finding]) -> list[str]:
     return notes
 
 
-def hardware(table: pd.DataFrame, metrics: Sequence[Metric]) -> list[str]:
-    """The machines behind relative times, where the table shows them."""
+def hardware(table: pd.DataFrame) -> list[str]:
+    """What the finished runs took, and the machines behind their times."""
     machines = cost.hardware(table)
-    if not machines or all(chosen.name != "relative_seconds" for chosen in metrics):
+    if not machines:
         return []
-    if len(machines) > 1:
-        return [f"Times of different hardware, compared only within each: {'; '.join(machines)}."]
-    return [f"Times on {machines[0]}."]
+    alike = ", compared only within each" if len(machines) > 1 else ""
+    return [f"Computing: {cost.spent(table)}. Times on {'; '.join(machines)}{alike}."]
 
 
 def assumed(cells: Sequence[Cell]) -> list[str]:

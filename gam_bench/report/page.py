@@ -36,7 +36,6 @@ def page(frame: pd.DataFrame, margin: float = MARGIN) -> str:
         title=_title(frame),
         table=table,
         scores=_scores(frame, table),
-        grouped=any(line.kind != "measured" for line in table.lines),
         sentences=sentences(table),
         tasks=drawn,
         more_tasks=more,
@@ -75,20 +74,12 @@ def _scores(frame: pd.DataFrame, table: Table) -> list[tuple[str, str, str]]:
     hours = cost.hours(frame)
     if hours:
         kind, number = max(hours.items(), key=lambda item: item[1])
-        scores.append((f"{_kind(kind)} time", _hours(number), ""))
+        scores.append((f"{cost.DEVICES.get(kind, kind)} time", cost.duration(number), ""))
     return scores
 
 
 def _one(found: Sequence[Any]) -> str:
     return str(found[0]) if len(set(found)) == 1 else ""
-
-
-def _hours(number: float) -> str:
-    return f"{number * 60:.1f} min" if number < 1 else f"{number:,.1f} h"
-
-
-def _kind(device: str) -> str:
-    return {"cuda": "GPU", "cpu": "CPU worker"}.get(device, device)
 
 
 def _tasks(frame: pd.DataFrame) -> tuple[list[dict[str, Any]], int]:
@@ -105,13 +96,12 @@ def _tasks(frame: pd.DataFrame) -> tuple[list[dict[str, Any]], int]:
 
 def _spent(frame: pd.DataFrame) -> str:
     """What all finished runs cost, and on what."""
-    hours = cost.hours(frame)
-    if not hours:
-        return "No run is finished yet."
-    total = ", ".join(f"{_hours(number)} of {_kind(kind)} time" for kind, number in sorted(hours.items()))
     machines = cost.hardware(frame)
+    if not machines:
+        return "No run is finished yet."
     alike = "Times are compared only on equal hardware. " if len(machines) > 1 else ""
-    return f"{total} for all finished runs, evaluation included. {alike}Hardware: {'; '.join(machines)}."
+    total = f"{cost.spent(frame)} for all finished runs, evaluation included."
+    return f"{total} {alike}Hardware: {'; '.join(machines)}."
 
 
 def _citations(frame: pd.DataFrame) -> list[tuple[str, str]]:

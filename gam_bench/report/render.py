@@ -20,28 +20,17 @@ def render(table: Table, format: str) -> str:
 
 def markdown(table: Table) -> str:
     """A table that GitHub renders, with findings and notes below."""
-    named = _named(table)
-    head = [*table.row_names, *([""] if named else []), *table.columns]
-    align = ["---"] * (len(head) - len(table.columns)) + ["---:"] * len(table.columns)
-    rows = [
-        [
-            *map(_markdown, (*line.labels, *([line.what] if named else []))),
-            *map(_markdown_entry, line.entries),
-        ]
-        for line in table.lines
-    ]
-    body = [_pipe(map(_markdown, head)), _pipe(align), *map(_pipe, rows)]
-    parts = [
-        f"**{_markdown(table.title)}**",
-        _markdown(f"{table.about}. {table.scoreboard}"),
-        "\n".join(body),
-    ]
-    parts += [
+    align = ["---"] * (len(table.head) - len(table.columns)) + ["---:"] * len(table.columns)
+    body = [_pipe(map(_markdown, table.head)), _pipe(align)]
+    for line in table.lines:
+        body.append(_pipe([*map(_markdown, table.labels(line)), *map(_markdown_entry, line.entries)]))
+    above = [f"**{_markdown(table.title)}**", _markdown(f"{table.about}. {table.scoreboard}")]
+    below = [
         "\n".join(f"- {_markdown(text)}" for text in texts)
         for texts in (sentences(table), table.notes)
         if texts
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join([*above, "\n".join(body), *below])
 
 
 def _markdown_entry(entry: Entry) -> str:
@@ -59,9 +48,7 @@ def _markdown(text: str) -> str:
 
 def latex(table: Table) -> str:
     """A booktabs table that compiles as it stands, after `\\usepackage{booktabs}`; plain characters only."""
-    named = _named(table)
-    head = [*table.row_names, *([""] if named else []), *table.columns]
-    left = len(head) - len(table.columns)
+    left = len(table.head) - len(table.columns)
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table}",
@@ -69,14 +56,14 @@ def latex(table: Table) -> str:
         rf"\caption{{{_latex(f'{table.title}. {table.about}. {table.scoreboard}')}}}",
         rf"\begin{{tabular}}{{{'l' * left}{'r' * len(table.columns)}}}",
         r"\toprule",
-        _ampersand(map(_latex, head)),
+        _ampersand(map(_latex, table.head)),
         r"\midrule",
     ]
     for place, line in enumerate(table.lines):
-        if place and line.kind == "measured" and named:
+        if place and line.kind == "measured" and table.named:
             lines.append(r"\addlinespace")
-        texts = [rf"\textbf{{{_latex(e.text)}}}" if e.best else _latex(e.text) for e in line.entries]
-        lines.append(_ampersand([*map(_latex, line.labels), *([_latex(line.what)] if named else []), *texts]))
+        figures = (rf"\textbf{{{_latex(e.text)}}}" if e.best else _latex(e.text) for e in line.entries)
+        lines.append(_ampersand([*map(_latex, table.labels(line)), *figures]))
     lines += [r"\bottomrule", r"\end{tabular}"]
     notes = [*sentences(table), *table.notes]
     if notes:
@@ -116,19 +103,14 @@ def page(table: Table) -> str:
     """An HTML fragment by pandas' Styler: the table with its caption, then findings and notes."""
     import pandas as pd
 
-    named = _named(table)
-    head = [*table.row_names, *([" "] if named else []), *table.columns]
-    rows = [
-        [*line.labels, *([line.what] if named else []), *(entry.text for entry in line.entries)]
-        for line in table.lines
-    ]
-    left = len(head) - len(table.columns)
-    frame = pd.DataFrame(rows, columns=pd.RangeIndex(len(head)))
+    left = len(table.head) - len(table.columns)
+    rows = [[*table.labels(line), *(entry.text for entry in line.entries)] for line in table.lines]
+    frame = pd.DataFrame(rows, columns=pd.RangeIndex(len(table.head)))
     weights = pd.DataFrame("", index=frame.index, columns=frame.columns)
     for row, line in enumerate(table.lines):
         for column, entry in enumerate(line.entries):
             weights.iat[row, left + column] = "font-weight: bold" if entry.best else ""
-    names = [html.escape(name) for name in head]
+    names = [html.escape(name) for name in table.head]
     styler = (
         frame.style.hide(axis="index")
         .format(escape="html")
@@ -138,7 +120,7 @@ def page(table: Table) -> str:
         .set_uuid("gam-bench")
         .set_table_attributes('class="gam-bench"')
         .set_table_styles([{"selector": "th, td", "props": "padding: 0.2em 0.8em; text-align: left"}])
-        .set_properties(subset=list(range(left, len(head))), **{"text-align": "right"})
+        .set_properties(subset=list(range(left, len(names))), **{"text-align": "right"})
     )
     lists = "".join(
         f"<ul>\n{''.join(f'<li>{html.escape(text)}</li>{chr(10)}' for text in texts)}</ul>\n"
@@ -149,40 +131,34 @@ def page(table: Table) -> str:
 
 
 def terminal(table: Table, *, colour: bool = False, width: int = 0) -> str:
-    """Text for a terminal, as wide as the table needs; `width` folds what stands around it (0: never)."""
-    named = _named(table)
-    head = [*table.row_names, *([""] if named else []), *table.columns]
-    rows = [
-        [*line.labels, *([line.what] if named else []), *(entry.text for entry in line.entries)]
-        for line in table.lines
-    ]
-    left = len(head) - len(table.columns)
-    widths = [max(len(text) for text in column) for column in zip(head, *rows, strict=True)]
+    """Text for a terminal, as wide as the table needs; `width` folds what stands around it (0: never).
 
-    def aligned(texts: Sequence[str]) -> list[str]:
-        return [
-            text.ljust(size) if place < left else text.rjust(size)
-            for place, (text, size) in enumerate(zip(texts, widths, strict=True))
-        ]
-
+    Without colour the best of a row has a star.
+    """
     bold, dim = (_ansi("1"), _ansi("2")) if colour else (str, str)
     fold = _folder(width)
-    out = [
-        bold(fold(table.title)),
-        dim(fold(table.about)),
-        fold(table.scoreboard),
-        "",
-        bold("  ".join(aligned(head))),
+    rows = [
+        [*table.labels(line), *(f"* {e.text}" if e.best and not colour else e.text for e in line.entries)]
+        for line in table.lines
     ]
-    for place, (line, texts) in enumerate(zip(table.lines, map(aligned, rows), strict=True)):
-        if place and line.kind == "measured" and table.lines[place - 1].kind != "measured":
+    left = len(table.head) - len(table.columns)
+    widths = [max(map(len, column)) for column in zip(table.head, *rows, strict=True)]
+
+    def aligned(texts: Sequence[str]) -> list[str]:
+        sides = [str.ljust] * left + [str.rjust] * len(table.columns)
+        return [side(text, size) for side, text, size in zip(sides, texts, widths, strict=True)]
+
+    out = [bold(fold(table.title)), dim(fold(table.about)), fold(table.scoreboard), ""]
+    out.append(bold("  ".join(aligned(table.head))))
+    above = ""
+    for line, texts in zip(table.lines, map(aligned, rows), strict=True):
+        if line.kind == "measured" and above not in ("", "measured"):
             out.append("")
+        above = line.kind
         labels, figures = texts[: len(line.labels)], texts[len(line.labels) :]
-        if line.kind != "measured":
-            figures = [dim(text) for text in figures]
-        for column, entry in enumerate(line.entries):
-            if entry.best:
-                figures[column - len(line.entries)] = bold(figures[column - len(line.entries)])
+        figures = figures if line.kind == "measured" else list(map(dim, figures))
+        for place, entry in enumerate(line.entries, start=len(figures) - len(line.entries)):
+            figures[place] = bold(figures[place]) if entry.best else figures[place]
         out.append("  ".join([*labels, *figures]))
     for texts, style in ((sentences(table), str), (table.notes, dim)):
         out += ["", *(style(fold(text)) for text in texts)] if texts else []
@@ -210,11 +186,6 @@ def sentences(table: Table) -> list[str]:
         *told[:SHOWN_FINDINGS],
         f"{len(told) - SHOWN_FINDINGS} more comparisons are in --format json and csv.",
     ]
-
-
-def _named(table: Table) -> bool:
-    """Whether lines need a column that says what they show."""
-    return any(line.kind != "measured" for line in table.lines)
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {

@@ -64,6 +64,20 @@ class Table:
     published: dict[int, list[Match]] = field(default_factory=dict)  # id(cell) → matches
     judgements: dict[int, Judgement] = field(default_factory=dict)  # id(cell) → verdict
 
+    @property
+    def named(self) -> bool:
+        """Whether lines need a column that says what they show."""
+        return any(line.kind != "measured" for line in self.lines)
+
+    @property
+    def head(self) -> list[str]:
+        """The headings, those of the labels first."""
+        return [*self.row_names, *([""] if self.named else []), *self.columns]
+
+    def labels(self, line: Line) -> list[str]:
+        """What stands left of a line's figures."""
+        return [*line.labels, *([line.what] if self.named else [])]
+
 
 def build(
     frame: pd.DataFrame,
@@ -252,7 +266,7 @@ class _Builder:
         return [
             *notes.seeds(self.seeds),
             *notes.statistics(self.metrics[0], self.found),
-            *notes.hardware(self.frame, self.metrics),
+            *notes.hardware(self.frame),
             *notes.assumed(self.main),
             *(f"[{number}] {text}." for text, number in self.footnotes.items()),
             *notes.published(figures, self.metrics[0], self.margin),

@@ -56,6 +56,7 @@ def test_hours_by_device():
         ]
     )
     assert cost.hours(made) == {"cpu": 0.25, "cuda": 1.5}
+    assert cost.spent(made) == "15.0 min of CPU worker time, 1.5 h of GPU time"
 
 
 def test_hardware_most_runs_first():

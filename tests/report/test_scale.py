@@ -16,7 +16,9 @@ def many(tasks: int, seeds: int):
     for task in range(tasks):
         for optimizer in OPTIMIZERS:
             for seed in range(seeds):
-                yield record(optimizer, seed, 0.5 + (task * 7 + seed * 3) % 11 / 100, model=f"m{task}")
+                yield record(
+                    optimizer, seed, 0.5 + (task * 7 + seed * len(optimizer) * 5) % 11 / 100, model=f"m{task}"
+                )
 
 
 def test_ten_thousand_runs_in_seconds_of_computing():

@@ -118,6 +118,8 @@ def test_bold_needs_a_significant_difference_to_the_runner_up(random):
         runs({"sgd": spread(0.80, 8), "gam": list(random.permutation(spread(0.90, 8)))}), ["test_accuracy"]
     )
     assert [entry.best for entry in many.lines[0].entries] == [False, True]
+    assert "* 90.00" in render(many, "terminal")
+    assert "**90.00" in render(many, "markdown")
     same = build(
         runs({"sgd": spread(0.80, 8), "gam": list(random.permutation(spread(0.80, 8)))}), ["test_accuracy"]
     )
@@ -223,7 +225,7 @@ def test_times_of_different_hardware_are_never_divided():
     ], ignore_index=True)  # fmt: skip
     table = build(made, ["test_accuracy", "relative_passes", "relative_seconds"])
     assert entries(table, "side") == [["1.0", "4.0"], ["1.0", "—"]]
-    assert any("Times of different hardware" in note for note in table.notes)
+    assert any("compared only within each" in note for note in table.notes)
 
 
 def test_the_number_of_assumed_settings_is_noted(suite, results):
