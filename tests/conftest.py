@@ -22,3 +22,15 @@ TINY: dict[str, Any] = {
 def tiny() -> dict[str, Any]:
     """Flat settings of a run that takes a quarter of a second."""
     return dict(TINY)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where GAM_BENCH_REQUIRE_ALL is set (CI), a test that skips has failed, unless it is for want of a GPU."""
+    report = yield
+    if report.skipped and os.environ.get("GAM_BENCH_REQUIRE_ALL") and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if "GPU" not in reason:
+            report.outcome = "failed"
+            report.longrepr = f"must not be skipped here: {reason}"
+    return report
