@@ -11,13 +11,14 @@ from gam_bench.report.table import Table
 
 
 def as_json(table: Table) -> str:
-    """A list of cells, a metric each; accuracies are fractions, nothing is rounded."""
-    return json.dumps(records(table), indent=2, ensure_ascii=False, allow_nan=False)
+    """A list of cells, a metric each. Accuracies are fractions; figures have twelve digits, which every machine
+    computes alike."""
+    return json.dumps(_to_twelve_digits(records(table)), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def as_csv(table: Table) -> str:
     """The same cells flat, a row each."""
-    rows = [_flat(record) for record in records(table)]
+    rows = [_flat(record) for record in _to_twelve_digits(records(table))]
     names = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO()
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
@@ -97,6 +98,14 @@ def _comparison(finding: Finding) -> dict[str, Any]:
         "p_holm": finding.p_holm,
         "conclusion": finding.conclusion(),
     }
+
+
+def _to_twelve_digits(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _to_twelve_digits(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_to_twelve_digits(entry) for entry in value]
+    return float(f"{value:.12g}") if isinstance(value, float) else value
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
