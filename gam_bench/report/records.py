@@ -11,8 +11,10 @@ from gam_bench.report.table import Table
 
 
 def as_json(table: Table) -> str:
-    """A list of cells, a metric each. Accuracies are fractions; figures have twelve digits, which every machine
-    computes alike."""
+    """A list of cells, a metric each.
+
+    Accuracies are fractions; figures have twelve digits, which every machine computes alike.
+    """
     return json.dumps(_to_twelve_digits(records(table)), indent=2, ensure_ascii=False, allow_nan=False)
 
 
