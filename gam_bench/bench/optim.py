@@ -1,17 +1,18 @@
 """What an optimizer's step costs beyond its passes.
 
-The floor of a step is its forward-backward passes, each with its `zero_grad`, and one step of the base optimizer,
-written as plainly as a user would. Also timed: SAM and GAM as most public code has them, a Python loop over the
-parameters with state kept for each. On a CPU the clock is the process's own time, which other jobs on the machine
-cannot stretch; run it with one thread.
+The floor of a step is its forward-backward passes, each with its `zero_grad`, and one step of the base
+optimizer, written as plainly as a user would. Also timed: SAM and GAM as most public code has them, a
+Python loop over the parameters with state kept for each. On a CPU the clock is the process's own time,
+which other jobs on the machine cannot stretch; run it with one thread.
 
     python -m gam_bench.bench.optim --help
 """
 
 import argparse
-import gc
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gam_bench import models
-from gam_bench.bench.measure import Ratio, ratio
+from gam_bench.bench.measure import Ratio, ratio, record
 from gam_bench.optim import GAM, SAM, ExactGAM, Plain, SharpnessAware
 
 KINDS: dict[str, tuple[type[SharpnessAware], int]] = {"SGD": (Plain, 1), "SAM": (SAM, 2), "GAM": (GAM, 4)}
@@ -32,7 +33,7 @@ CASES = (
     ("resnet18_cifar", 8),
     ("resnet18_cifar", 128),
 )
-"""Model and batch size. The MLP has 43k parameters on 8×8 images, timm's test_resnet 0.37M and ResNet-18 11M."""
+"""Model and batch size: an MLP of 43k parameters, timm's test_resnet of 0.37M, and ResNet-18 of 11M."""
 
 Step = Callable[[], object]
 
@@ -44,58 +45,55 @@ def ratios(
     fused: bool = False,
     seconds: float = 0.1,
 ) -> list[Ratio]:
-    """Step times over their floors, over the plain loops, and of ExactGAM over an SGD step.
+    """Step times over their floors and over the plain loops, and of ExactGAM over an SGD step.
 
-    All ways of one case take turns in each round, every turn as many steps as fill about `seconds`.
+    All ways of a case take turns in each round, each turn as many steps as fill about `seconds`.
     """
     found = []
     for name, batch_size in cases:
-        ways = _ways(name, batch_size, torch.device(device), fused)
-        taken = _take_turns(ways, rounds, seconds, torch.device(device))
-        where = f"{name}, batch {batch_size}"
-        for kind in KINDS:
-            found.append(ratio(f"{kind}, {where}", "floor", taken[kind], taken[f"{kind} floor"]))
-        for kind in ("SAM", "GAM"):
-            found.append(ratio(f"{kind}, {where}", "plain loop", taken[kind], taken[f"{kind} loop"]))
-        found.append(ratio(f"ExactGAM, {where}", "SGD step", taken["ExactGAM"], taken["SGD floor"]))
+        taken = _take_turns(ways(name, batch_size, device, fused), rounds, seconds)
+        pairs = [(kind, f"{kind} floor") for kind in KINDS]
+        pairs += [("SAM", "SAM loop"), ("GAM", "GAM loop"), ("ExactGAM", "SGD floor")]
+        for kind, least in pairs:
+            found.append(ratio(f"{kind}, {name}, batch {batch_size}", least, taken[kind], taken[least]))
     return found
 
 
-def _ways(name: str, batch_size: int, device: torch.device, fused: bool) -> dict[str, Step]:
+def ways(name: str, batch_size: int, device: str = "cpu", fused: bool = False) -> dict[str, Step]:
+    """Each optimizer's step ("GAM"), its floor ("GAM floor") and plain loop ("GAM loop"), on one batch."""
     image_size = 8 if name == "mlp" else 32
     images = torch.randn(batch_size, 3, image_size, image_size, device=device)
     labels = torch.randint(10, (batch_size,), device=device)
 
-    def fresh() -> tuple[nn.Module, torch.optim.Optimizer]:
-        model = models.create(name, 10, 3, image_size if name == "mlp" else None).to(device)
-        return model, torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=fused)
+    def parts() -> tuple[nn.Module, torch.optim.Optimizer, Tensor, Tensor]:
+        model = models.create(name, 10).to(device)
+        return model, torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=fused), images, labels
 
-    ways: dict[str, Step] = {}
-    for kind, (optimizer, passes) in KINDS.items():
-        ways[f"{kind} floor"] = floor(*fresh(), passes, images, labels)
-        ways[kind] = stepper(optimizer, *fresh(), images, labels)
-    ways["ExactGAM"] = stepper(ExactGAM, *fresh(), images, labels)
-    ways["SAM loop"] = _sam_loop(*fresh(), images, labels)
-    ways["GAM loop"] = _gam_loop(*fresh(), images, labels)
-    return ways
+    steps: dict[str, Step] = {
+        f"{kind} floor": _floor(passes, *parts()) for kind, (_, passes) in KINDS.items()
+    }
+    steps |= {kind: _ours(optimizer, *parts()) for kind, (optimizer, _) in KINDS.items()}
+    return steps | {
+        "ExactGAM": _ours(ExactGAM, *parts()),
+        "SAM loop": _sam_loop(*parts()),
+        "GAM loop": _gam_loop(*parts()),
+    }
 
 
-def floor(model: nn.Module, base: torch.optim.Optimizer, passes: int, images: Tensor, labels: Tensor) -> Step:
-    """`passes` gradients and one step of the base optimizer."""
-
+def _floor(
+    passes: int, model: nn.Module, base: torch.optim.Optimizer, images: Tensor, labels: Tensor
+) -> Step:
     def step() -> None:
         for _ in range(passes):
-            base.zero_grad()
-            F.cross_entropy(model(images), labels).backward()
+            _gradient(model, base, images, labels)
         base.step()
 
     return step
 
 
-def stepper(
+def _ours(
     kind: type[SharpnessAware], model: nn.Module, base: torch.optim.Optimizer, images: Tensor, labels: Tensor
 ) -> Step:
-    """A step of one of our optimizers, as the training engine takes it."""
     optimizer = kind(model.parameters(), base, model=model)
 
     def step() -> None:
@@ -105,30 +103,34 @@ def stepper(
     return step
 
 
-def _take_turns(
-    ways: dict[str, Step], rounds: int, seconds: float, device: torch.device
-) -> dict[str, list[float]]:
+def _gradient(model: nn.Module, base: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> None:
+    base.zero_grad()
+    F.cross_entropy(model(images), labels).backward()
+
+
+def _take_turns(steps: dict[str, Step], rounds: int, seconds: float) -> dict[str, list[float]]:
     """Seconds a step, of every way in every round."""
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    repeats: dict[str, int] = {}
-    for name, step in ways.items():
-        _timed(step, 1, device)
-        repeats[name] = max(1, round(seconds / _timed(step, 1, device)))
+    repeats = {}
+    for name, step in steps.items():
+        _timed(step, 1)
+        repeats[name] = max(1, round(seconds / _timed(step, 1)))
+    taken: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
-        for name, step in ways.items():
-            taken[name].append(_timed(step, repeats[name], device))
+        for name, step in steps.items():
+            taken[name].append(_timed(step, repeats[name]))
     return taken
 
 
-def _timed(step: Step, times: int, device: torch.device) -> float:
+def _timed(step: Step, times: int) -> float:
     """Seconds a step, of so many in a row."""
-    clock = time.perf_counter if device.type == "cuda" else time.process_time
-    if device.type == "cuda":
+    on_gpu = torch.cuda.is_initialized()
+    clock = time.perf_counter if on_gpu else time.process_time
+    if on_gpu:
         torch.cuda.synchronize()
     start = clock()
     for _ in range(times):
         step()
-    if device.type == "cuda":
+    if on_gpu:
         torch.cuda.synchronize()
     return (clock() - start) / times
 
@@ -142,14 +144,15 @@ def _sam_loop(model: nn.Module, base: torch.optim.Optimizer, images: Tensor, lab
     def step() -> None:
         _gradient(model, base, images, labels)
         with torch.no_grad():
-            scale = 0.05 / (_norm(p.grad for p in model.parameters()) + 1e-12)
-            for p in model.parameters():
-                kept[p] = p.grad * scale
+            reached = [(p, p.grad) for p in model.parameters() if p.grad is not None]
+            scale = 0.05 / (_norm(gradient for _, gradient in reached) + 1e-12)
+            for p, gradient in reached:
+                kept[p] = gradient * scale
                 p.add_(kept[p])
         _gradient(model, base, images, labels)
         with torch.no_grad():
-            for p in model.parameters():
-                p.sub_(kept[p])
+            for p, move in kept.items():
+                p.sub_(move)
         base.step()
 
     return step
@@ -203,50 +206,111 @@ def _gam_loop(model: nn.Module, base: torch.optim.Optimizer, images: Tensor, lab
     return step
 
 
-def _gradient(model: nn.Module, base: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> None:
-    base.zero_grad()
-    F.cross_entropy(model(images), labels).backward()
+def _norm(tensors: Iterable[Tensor]) -> Tensor:
+    return torch.stack([t.norm() for t in tensors]).norm()
 
 
-def _norm(tensors: Iterable[Tensor | None]) -> Tensor:
-    return torch.norm(torch.stack([t.norm() for t in tensors if t is not None]))
-
-
-# --- what does not depend on the machine ----------------------------------------------------------------------
+# --- counts, which no machine changes ---------------------------------------------------------------------
 
 
 class _Counter(TorchDispatchMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.operations = 0
+    operations = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.operations += 1
         return func(*args, **(kwargs or {}))
 
 
-def extra_operations(kind: str, name: str, fused: bool = False) -> tuple[int, int]:
-    """ATen operations of a step beyond its floor's, and the model's parameter tensors.
-
-    A `_foreach_` operation over a list counts as one, as does a view.
-    """
-    optimizer, passes = KINDS[kind]
-    ways = _few(name, optimizer, passes, fused)
-    counts = []
-    for step in ways:
-        step()
+def extra_operations(name: str, fused: bool = False) -> dict[str, int]:
+    """ATen operations of a step beyond its floor's; one over a list of tensors counts as one, so do views."""
+    counts = {}
+    for way, step in ways(name, 2, fused=fused).items():
+        step()  # the first one also makes the state
         with _Counter() as counter:
             step()
-        counts.append(counter.operations)
-    return counts[1] - counts[0], len(list(models.create(name, 10).parameters()))
+        counts[way] = counter.operations
+    return {way: counts[way] - counts[f"{way.split()[0]} floor"] for way in (*KINDS, "SAM loop", "GAM loop")}
 
 
-def _few(name: str, optimizer: type[SharpnessAware], passes: int, fused: bool) -> list[Step]:
-    """The floor and the step on a batch of two."""
-    images, labels = torch.randn(2, 3, *[8 if name == "mlp" else 32] * 2), torch.tensor([0, 1])
+def kept_tensors(kind: type[SharpnessAware]) -> float:
+    """What an optimizer keeps beyond gradients and the base optimizer's state, in sizes of the parameters."""
+    model = models.create("mlp", 10)
+    base = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    optimizer = kind(model.parameters(), base, model=model)
+    optimizer.set_closure(F.cross_entropy, torch.randn(2, 3, 8, 8), torch.tensor([0, 1]))
+    optimizer.step()
+    plain = [t for p in model.parameters() for t in (p, p.grad, *base.state[p].values()) if t is not None]
+    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in _tensors_in(optimizer)}
+    for t in plain:
+        storages.pop(t.untyped_storage().data_ptr(), None)
+    return sum(storages.values()) / sum(p.nbytes for p in model.parameters())
 
-    def fresh() -> tuple[nn.Module, torch.optim.Optimizer]:
-        model = models.create(name, 10)
-        return model, torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=fused)
 
-    return [floor(*fresh(), passes, images, labels), stepper(optimizer, *fresh(), images, labels)]
+def _tensors_in(thing: Any) -> Iterator[Tensor]:
+    """The tensors that an object of this package holds, in its attributes and theirs."""
+    if isinstance(thing, Tensor):
+        yield thing
+    elif isinstance(thing, dict):
+        yield from _tensors_in(list(thing.values()))
+    elif isinstance(thing, list | tuple):
+        for part in thing:
+            yield from _tensors_in(part)
+    elif type(thing).__module__.startswith("gam_bench.optim"):
+        yield from _tensors_in(vars(thing))
+
+
+def render(found: Iterable[Ratio], names: Iterable[str], fused: bool = False) -> str:
+    """Markdown tables: the ratios, the extra operations a step of the named models, and what is kept."""
+    times = [
+        (r.name, r.floor, f"{r.median:.3f}", f"{r.low:.3f}–{r.high:.3f}", f"{1e3 * r.seconds:.2f}")
+        for r in found
+    ]
+    counts = [
+        (name, len(list(models.create(name, 10).parameters())), *extra_operations(name, fused).values())
+        for name in names
+    ]
+    kinds = (Plain, SAM, GAM, ExactGAM)
+    kept = (
+        "kept between steps, in sizes of the parameters",
+        *(f"{kept_tensors(kind):.2f}" for kind in kinds),
+    )
+    return "\n\n".join(
+        (
+            _table(("step", "over", "median", "quartiles", "ms"), times),
+            _table(("extra operations", "parameter tensors", *KINDS, "SAM loop", "GAM loop"), counts),
+            _table(("", *(kind.__name__ for kind in kinds)), [kept]),
+        )
+    )
+
+
+def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    head = tuple(head)
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m gam_bench.bench.optim",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--case", action="append", metavar="MODEL:BATCH", help="such as mlp:128; may repeat [all]"
+    )
+    parser.add_argument("--rounds", type=int, default=15, metavar="N", help="turns of each way [15]")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--fused", action="store_true", help="torch's fused SGD as base, in floors and steps")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="[1]")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="keep the record there, as optim-cpu.json")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    split = [case.rpartition(":") for case in options.case or ()]
+    cases = [(name, int(size)) for name, _, size in split] or CASES
+    found = ratios(options.rounds, cases, options.device, options.fused)
+    print(render(found, dict(cases), options.fused))
+    if options.save:
+        record("optim", " ".join(["python -m gam_bench.bench.optim", *sys.argv[1:]]), found, options.save)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from weakref import WeakSet
 
 from pydantic import ValidationError
 from torch import Tensor
@@ -16,6 +17,7 @@ _BOUNDS = {
     "less_than": ("<", "lt"),
     "less_than_equal": ("≤", "le"),
 }
+_TAKEN: WeakSet[Optimizer] = WeakSet()
 
 
 def checked(kind: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,6 +45,8 @@ def adopt_groups(params: Iterable, base: Optimizer, settings: Mapping[str, Any],
     `params` are tensors, (name, tensor) pairs, or groups; they must be the base optimizer's parameters, and
     groups its groups in its order.
     """
+    if base in _TAKEN:  # its groups hold the other's settings
+        raise UserError(f"this {type(base).__name__} is another optimizer's base already; make a new one")
     clash = sorted(set(settings) & set(base.defaults))
     if clash:
         raise UserError(
@@ -63,8 +67,8 @@ def adopt_groups(params: Iterable, base: Optimizer, settings: Mapping[str, Any],
     for group, base_group in pairs:
         if set(map(id, tensors(group["params"]))) != set(map(id, base_group["params"])):
             raise UserError(
-                f"the base optimizer holds other parameters than {owner} was given; "
-                f"make it on the same ones: base = SGD(model.parameters(), ...); {owner}(model.parameters(), base)"
+                f"the base optimizer holds other parameters than {owner} was given; make both on the same: "
+                f"base = SGD(model.parameters(), ...); {owner}(model.parameters(), base)"
             )
         for name, value in group.items():
             if name in settings:
@@ -74,12 +78,11 @@ def adopt_groups(params: Iterable, base: Optimizer, settings: Mapping[str, Any],
     for base_group in base.param_groups:
         for name, value in settings.items():
             base_group.setdefault(name, value)
+    _TAKEN.add(base)
 
 
 def tensors(params: Any) -> list[Tensor]:
-    """The tensors in what torch optimizers take: a tensor, tensors, (name, tensor) pairs, or groups of these."""
+    """The tensors in what a torch optimizer's group takes: one, several, or (name, tensor) pairs."""
     if isinstance(params, Tensor):
         return [params]
-    if isinstance(params, dict):
-        return tensors(params["params"])
-    return [p for item in params for p in tensors(item[1] if isinstance(item, tuple) else item)]
+    return [item[1] if isinstance(item, tuple) else item for item in params]

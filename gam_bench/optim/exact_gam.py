@@ -20,9 +20,9 @@ class ExactGAM(SharpnessAware):
 
     rho=0.04, alpha=0.3: may differ between parameter groups.
     Two gradients and two Hessian-vector products a step, counted as six gradients. The closure is an ordinary
-    one; its `backward` is run so that it can be differentiated again, which needs memory for the graph of both
-    and a model that allows it (a torch.compiled one does not). Under DDP workers are synchronised by this class,
-    not by DDP. Other arguments: see SharpnessAware.
+    one; its `backward` is run so that it can be differentiated again, which needs memory for the graph of
+    both and a model that allows it (a torch.compiled one does not). Under DDP workers are synchronised by
+    this class, not by DDP. Other arguments: see SharpnessAware.
     """
 
     settings = ExactGAMSettings

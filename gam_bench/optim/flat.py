@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -20,25 +21,25 @@ class Step:
 class Flat:
     """One work buffer over all parameters, and a view of it in the shape and memory order of each.
 
-    float32 at least, so that norms of half-precision gradients do not underflow; complex numbers lie as pairs.
-    Everything passes through the one buffer: copying in or out is a single operation over the list of views,
-    its addresses never change, and it serves as `.grad` of the base optimizer's step.
+    float32 at least, so that norms of half-precision gradients do not underflow; complex numbers are pairs.
+    Everything passes through the one buffer: copying in or out is a single operation over the list of
+    views, its address never changes, and it serves as `.grad` in the base optimizer's step.
     """
 
     def __init__(self, parameters: Sequence[Tensor]):
         self.parameters = list(parameters)
-        dtype = functools.reduce(
-            torch.promote_types, (p.dtype.to_real() for p in self.parameters), torch.float32
-        )
         self.sizes = [p.numel() * (2 if p.is_complex() else 1) for p in self.parameters]
-        self.buffer = torch.zeros(sum(self.sizes), dtype=dtype, device=self.parameters[0].device)
-        self.mixed = any(
-            p.device != self.buffer.device or p.dtype.to_real() != dtype for p in self.parameters
-        )
-        self.views = [
-            _shaped(piece, parameter)
-            for piece, parameter in zip(self.buffer.split(self.sizes), self.parameters, strict=True)
-        ]
+
+    @cached_property
+    def buffer(self) -> Tensor:
+        types = (p.dtype.to_real() for p in self.parameters)
+        dtype = functools.reduce(torch.promote_types, types, torch.float32)
+        return torch.zeros(sum(self.sizes), dtype=dtype, device=self.parameters[0].device)
+
+    @cached_property
+    def views(self) -> list[Tensor]:
+        pieces = self.buffer.split(self.sizes)
+        return [_shaped(piece, p) for piece, p in zip(pieces, self.parameters, strict=True)]
 
     def load(self, tensors: Sequence[Tensor | None]) -> Tensor:
         """Copy tensors shaped as the parameters into the buffer, None as zeros. Returns the buffer."""
@@ -62,11 +63,8 @@ class Flat:
     def set_gradients(self, vector: Tensor, which: set[int]) -> None:
         """`.grad` becomes the parameters' parts of `vector`; None for those not in `which`."""
         self.buffer.copy_(vector)
-        views = (
-            [v.to(p) for v, p in zip(self.views, self.parameters, strict=True)] if self.mixed else self.views
-        )
-        for i, (parameter, view) in enumerate(zip(self.parameters, views, strict=True)):
-            parameter.grad = view if i in which else None
+        for i, (parameter, view) in enumerate(zip(self.parameters, self.views, strict=True)):
+            parameter.grad = view.to(parameter) if i in which else None
 
     def vector(self, values: Sequence[float]) -> Tensor:
         """A vector with one value for all of a parameter's numbers."""

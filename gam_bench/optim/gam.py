@@ -20,9 +20,9 @@ class GAM(SharpnessAware):
         h+ = α g1 + (1−α) g3                     h− = β g0 + (1−β) g2
         h⊥ = h− − (⟨h−,h+⟩/‖h+‖²) h+
 
-    rho=0.2, rho_prime=0.02, alpha=0.6, beta=0.5, gamma=0.03: the radii may differ between parameter groups. The
-        defaults are the released code's for ResNets on CIFAR-100, which calls them grad_norm_rho, grad_rho,
-        grad_beta_1, grad_beta_0 and grad_gamma.
+    rho=0.2, rho_prime=0.02, alpha=0.6, beta=0.5, gamma=0.03: the radii may differ between parameter groups.
+        The defaults are the released code's for ResNets on CIFAR-100, which calls them grad_norm_rho,
+        grad_rho, grad_beta_1, grad_beta_0 and grad_gamma.
     adaptive=False: True makes each ascent along v, from weights w, ρ w²v/‖|w|v‖, as ASAM does.
     variant="paper": "official-code" has h− = g0 + |1−β| g2, as the authors' released code does.
     Four gradients a step. Other arguments: see SharpnessAware.
@@ -41,7 +41,7 @@ class GAM(SharpnessAware):
         g2 = self.gradient(passes, h0).clone()
         e2 = self.ascent(passes, g2, rho_prime, h0)
         if self.setting("variant") == "paper":
-            minus = torch.lerp(g2, g0, beta)  # β g0 + (1−β) g2
+            minus = torch.lerp(g2, g0, beta, out=g0)  # β g0 + (1−β) g2
         else:
             minus = g0.add_(g2, alpha=abs(1 - beta))
         g3 = self.gradient(passes, h0, e2)

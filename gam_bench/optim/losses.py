@@ -7,10 +7,10 @@ from gam_bench.errors import UserError
 
 
 def torch_label_smoothing(smoothing: float, classes: int) -> float:
-    """torch's `label_smoothing` that gives the same targets as spreading `smoothing` over the K−1 wrong classes.
+    """The `label_smoothing` of torch that has the targets of `smoothing` spread over the K−1 wrong classes.
 
-    s·K/(K−1): torch spreads over all K classes, the right one included. So 0.1 there is 0.111… here for K = 10.
-    Raises UserError where no such value exists (it would have to be above 1).
+    It is s·K/(K−1), since torch spreads over all K classes: 0.1 becomes 0.111… for K = 10.
+    Raises UserError where it would have to be above 1.
     """
     converted = smoothing * classes / (classes - 1) if classes > 1 else -1.0
     if not 0 <= converted <= 1:
@@ -22,8 +22,8 @@ def smooth_crossentropy(predictions: Tensor, targets: Tensor, smoothing: float =
     """Mean cross-entropy against 1−s on the target class and s/(K−1) on each other.
 
     predictions: logits, (batch, K). targets: class indices, (batch,).
-    The released code reports the Kullback-Leibler divergence instead, which is smaller by the targets' entropy, a
-    constant: gradients are the same.
+    The released code reports the Kullback-Leibler divergence, which is smaller by a constant, the targets'
+    entropy; the gradients are the same.
     """
     return F.cross_entropy(
         predictions, targets, label_smoothing=torch_label_smoothing(smoothing, predictions.shape[1])

@@ -48,7 +48,7 @@ class Passes:
         return self._theta
 
     def gradient(self, *steps: Step) -> Tensor:
-        """The gradient at θ, or some steps away from it. It lies in the work buffer: the next pass overwrites it."""
+        """The gradient at θ plus the steps, in the work buffer: the next pass overwrites it."""
         with self._context():
             self.run(*steps)
         return self.take([parameter.grad for parameter in self.flat.parameters])

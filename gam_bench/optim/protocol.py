@@ -27,23 +27,24 @@ class SharpnessAware(Optimizer):
 
     params: the base optimizer's parameters, or its groups, which may carry their own settings.
     base_optimizer: a torch optimizer on the same parameters; it takes the step, with its weight decay.
-    model: the module that the closure calls (the DDP wrapper, if there is one). Needed for its running statistics
-        to move once a step, for `set_closure`, and under DDP.
-    perturbation: under DDP, "local" perturbs each worker by its own gradient, which is m-sharpness with one m a
-        worker, and averages the resulting gradients; "global" averages every gradient, as one process with the
-        whole batch would.
-    micro_batch: m-sharpness in one process: the batch of `set_closure` is split in pieces of this many examples,
-        each perturbed by its own gradient, and the resulting gradients are averaged. None: the whole batch.
+    model: the module that the closure calls (the DDP wrapper, if there is one). Needed for its running
+        statistics to move once a step, for `set_closure`, and under DDP.
+    perturbation: under DDP, "local" perturbs each worker by its own gradient, which is m-sharpness with one
+        m a worker, and averages the resulting gradients; "global" averages every gradient, as one process
+        with the whole batch would.
+    micro_batch: m-sharpness in one process: the batch of `set_closure` is split in pieces of this many
+        examples, each perturbed by its own gradient, and the resulting gradients are averaged. None: the
+        whole batch.
     clip_norm: the greatest norm of the final gradient, the one the base optimizer gets. None: not clipped.
     scaler: a torch.amp.GradScaler. The closure scales its loss with it; `scaler.update()` stays the caller's.
     replay_randomness: all passes of a step draw the same random numbers (dropout).
-    min_lr: with rho_schedule="proportion", the learning rate at which ρ is rho_min; ρ has its own value at the
-        group's initial learning rate, and (ρ−ρmin)/(ρmax−ρmin) = (lr−lrmin)/(lrmax−lrmin).
+    min_lr: with rho_schedule="proportion", the learning rate at which ρ is rho_min; ρ has its own value at
+        the group's initial learning rate, and (ρ−ρmin)/(ρmax−ρmin) = (lr−lrmin)/(lrmax−lrmin).
     settings: the optimizer's own, with defaults and bounds as in the catalogue.
 
     Raises UserError for settings out of bounds and for a base optimizer on other parameters.
-    A subclass names its `settings` and gives `direction`. `gradient_evaluations` counts the gradients computed so
-    far, each on a whole batch, a Hessian-vector product as two.
+    A subclass names its `settings` and gives `direction`. `gradient_evaluations` counts the gradients
+    computed so far, each on a whole batch, a Hessian-vector product as two.
     """
 
     settings: ClassVar[type[Settings]]
@@ -96,17 +97,13 @@ class SharpnessAware(Optimizer):
 
     def setting(self, name: str) -> Any:
         """A setting of the parameter groups: one value, or a flat vector where they differ."""
-        values = [group[name] for group in self.param_groups]
-        if len(values) == 1:
-            return values[0]
-        if all(value == values[0] for value in values):
-            return values[0]
-        return self._flat.vector(
-            [values[i] for i, group in enumerate(self.param_groups) for _ in group["params"]]
-        )
+        first, *others = (group[name] for group in self.param_groups)
+        if all(value == first for value in others):
+            return first
+        return self._flat.vector([group[name] for group in self.param_groups for _ in group["params"]])
 
     def set_closure(self, loss_fn: Callable[[Any, Any], Tensor], inputs: Any, targets: Any) -> None:
-        """The batch of the next `step()`, which then returns (predictions, loss) at the unperturbed parameters.
+        """The batch of the next `step()`, which returns its predictions and loss, at unperturbed parameters.
 
         loss_fn(predictions, targets) is the mean loss over the batch. With `micro_batch`, inputs, targets and
         predictions are tensors with the examples in their first dimension.
@@ -138,12 +135,12 @@ class SharpnessAware(Optimizer):
     def step(self, closure: Closure | Sequence[Closure] | None = None) -> Any:
         """One step on one batch. Returns what the closure returned first, at the unperturbed parameters.
 
-        closure: runs forward and backward on the whole batch (in parts, if it likes: gradients add up) and returns
-            anything, usually the loss. Called once a pass, with gradients cleared. A list of closures is
-            m-sharpness: each is perturbed by its own gradient, the resulting gradients are averaged, and the list
-            of their values is returned. None after `set_closure`.
+        closure: runs forward and backward on the whole batch (in parts, if it likes: gradients add up) and
+            returns anything, usually the loss. Called once a pass, with gradients cleared. A list of
+            closures is m-sharpness: each is perturbed by its own gradient, the resulting gradients are
+            averaged, and the list of their values is returned. None after `set_closure`.
 
-        Raises UserError without a batch. Whatever a closure raises passes through, with parameters unperturbed.
+        Raises UserError without a batch. What a closure raises passes through, parameters unperturbed.
         """
         batch, self._batch = self._batch, None
         if closure is None:
@@ -169,7 +166,7 @@ class SharpnessAware(Optimizer):
         return values[0] if callable(closure) else values
 
     def _set_gradient(self, closures: list[Closure], shares: list[float]) -> list:
-        """Leave the gradient to step with in `.grad`, parameters unperturbed. Returns the closures' values."""
+        """Leave the gradient to step with in `.grad`; the closures' values, at unperturbed parameters."""
         alone = len(closures) == 1
         local = self._workers is not None and self.perturbation == "local"
         apart = self._no_sync if local else nullcontext
@@ -190,9 +187,8 @@ class SharpnessAware(Optimizer):
             if alone:
                 total = direction
             else:
-                direction = (
-                    passes.take([p.grad for p in self._flat.parameters]) if direction is None else direction
-                )
+                if direction is None:
+                    direction = passes.take([p.grad for p in self._flat.parameters])
                 total = direction * share if total is None else total.add_(direction, alpha=share)
             reached |= passes.reached
         self.gradient_evaluations += passes.evaluations
@@ -243,7 +239,7 @@ class SharpnessAware(Optimizer):
         return Randomness(p.device for p in self._flat.parameters)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Give the base optimizer another group of parameters; settings it does not name take their first value."""
+        """Give the base optimizer another group; settings it does not name are those of the constructor."""
         for name, value in self.defaults.items():
             param_group.setdefault(name, value)
         values = checked(self.settings, {name: param_group[name] for name in self.defaults})
@@ -259,17 +255,9 @@ class SharpnessAware(Optimizer):
             start_schedule(param_group, self.min_lr)
 
     def __getstate__(self) -> dict[str, Any]:
-        options = (
-            "model",
-            "perturbation",
-            "micro_batch",
-            "clip_norm",
-            "scaler",
-            "replay_randomness",
-            "min_lr",
-        )
-        kept = ("base_optimizer", *options, "gradient_evaluations", "_batch")
-        return super().__getstate__() | {name: self.__dict__[name] for name in kept}
+        kept = {"base_optimizer", "model", "perturbation", "micro_batch", "clip_norm", "scaler", "min_lr"}
+        kept |= {"replay_randomness", "gradient_evaluations", "_batch"}
+        return super().__getstate__() | {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

@@ -1,4 +1,4 @@
-"""What makes the later passes of a step see the same function as its first: running statistics and randomness."""
+"""Running statistics and randomness: the later passes of a step see the same function as its first."""
 
 from collections.abc import Iterable
 
@@ -45,7 +45,7 @@ def _same(one: list[Tensor | None], other: list[Tensor | None]) -> bool:
 
 
 class Randomness:
-    """The default random generators, of the CPU and of the given devices, wound back before each later pass."""
+    """The default random generators, of the CPU and of devices, wound back before each later pass."""
 
     def __init__(self, devices: Iterable[torch.device]):
         self._devices = sorted({d for d in devices if d.type != "cpu"}, key=str)

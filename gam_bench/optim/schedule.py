@@ -2,8 +2,8 @@
 
     (ρ − ρmin)/(ρmax − ρmin) = (lr − lrmin)/(lrmax − lrmin)
 
-It needs no scheduler object of its own: whatever moves the learning rate moves ρ. The values at the top are kept
-in the group, and so in the state dict.
+It needs no scheduler object of its own: whatever moves the learning rate moves ρ. The values at the top are
+kept in the group, and so in the state dict.
 """
 
 from typing import Any

@@ -56,7 +56,9 @@ def train(rank, kind, steps=STEPS, norm=False, dtype=torch.float64, wrap=None, c
 
     def counting(_, bucket):
         buckets.append(bucket.index())
-        return dist.all_reduce(bucket.buffer().div_(2), async_op=True).get_future().then(lambda f: f.value()[0])
+        return (
+            dist.all_reduce(bucket.buffer().div_(2), async_op=True).get_future().then(lambda f: f.value()[0])
+        )
 
     model.register_comm_hook(None, counting)
     called = torch.compile(model, backend="eager") if compiled else model
@@ -161,9 +163,7 @@ def one_process(kind, pieces):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("scenario", "pieces"), [("local", 2), ("global", 1), ("micro", 4), ("views", 2)]
-)
+@pytest.mark.parametrize(("scenario", "pieces"), [("local", 2), ("global", 1), ("micro", 4), ("views", 2)])
 def test_two_workers_take_the_step_of_one_process(workers, kind, scenario, pieces):
     expected = one_process(KINDS[kind], pieces)
     for ends in workers:
@@ -189,8 +189,9 @@ def test_replicas_stay_bit_equal(workers, kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "local", "whole"), [("Plain", 1, 1), ("SAM", 1, 2), ("GAM", 0, 4), ("SAMGAM", 0, 8), ("ExactGAM", 0, 0)]
-)  # fmt: skip
+    ("kind", "local", "whole"),
+    [("Plain", 1, 1), ("SAM", 1, 2), ("GAM", 0, 4), ("SAMGAM", 0, 8), ("ExactGAM", 0, 0)],
+)
 def test_passes_before_the_last_are_not_synchronised_when_local(workers, kind, local, whole):
     """DDP reduces one bucket a synchronised pass; GAM averages its one final vector itself."""
     assert workers[0][kind, "local"]["buckets"] == local * STEPS
@@ -207,7 +208,9 @@ def test_a_gradient_missing_on_one_worker_neither_hangs_nor_parts_the_replicas(w
 
 def test_a_process_group_without_ddp_changes_nothing(workers):
     for ends in workers:
-        torch.testing.assert_close(ends["GAM", "no DDP"]["weights"], one_process(GAM, 1), rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(
+            ends["GAM", "no DDP"]["weights"], one_process(GAM, 1), rtol=1e-10, atol=1e-12
+        )
 
 
 if __name__ == "__main__":

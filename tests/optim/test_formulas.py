@@ -360,7 +360,9 @@ def test_channels_last_takes_the_same_step(kind):
     ends = []
     for layout in (torch.contiguous_format, torch.channels_last):
         torch.manual_seed(0)
-        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Conv2d(4, 5, 2), nn.Flatten(), nn.Linear(45, 3))
+        model = nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Conv2d(4, 5, 2), nn.Flatten(), nn.Linear(45, 3)
+        )
         model = model.double().to(memory_format=layout)
         inputs = torch.randn(6, 3, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
         data = [(inputs.contiguous(memory_format=layout), torch.arange(6) % 3)] * 3

@@ -265,8 +265,9 @@ def test_any_other_running_statistic_moves_once_too(kind):
     def build():
         torch.manual_seed(0)
         spectral = nn.utils.parametrizations.spectral_norm(nn.Linear(6, 8))
-        return nn.Sequential(Average(), spectral, nn.Unflatten(1, (2, 4)), nn.InstanceNorm1d(2, track_running_stats=True),
-                             nn.Flatten(), nn.Linear(8, 3))  # fmt: skip
+        instance = nn.InstanceNorm1d(2, track_running_stats=True)
+        shape = nn.Unflatten(1, (2, 4))
+        return nn.Sequential(Average(), spectral, shape, instance, nn.Flatten(), nn.Linear(8, 3))
 
     model, reference = build(), build()
     optimizer = around(kind, model, lr=0.0)
