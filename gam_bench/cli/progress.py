@@ -64,7 +64,7 @@ class LiveProgress:
         if uid in self._lines:
             self._progress.remove_task(self._lines.pop(uid))
         if state != State.DONE:
-            self._progress.console.print(f"[red]{state}[/red] {uid}: {message}", highlight=False, markup=True)
+            self._progress.console.print(f"{uid}: {message or state}", style="red", markup=False)
         self._note()
 
     def _note(self) -> None:
@@ -98,7 +98,7 @@ class PlainProgress:
 
     def ended(self, uid: str, state: State, message: str) -> None:
         self._ended += 1
-        self._say(f"[{self._ended}/{self._total}] {uid}: {state}{f': {message}' if message else ''}")
+        self._say(f"[{self._ended}/{self._total}] {uid}: {message or state}")
 
     def _say(self, text: str) -> None:
         self._last = time.monotonic()

@@ -121,7 +121,8 @@ class LocalQueue:
         if worker.standing is not None:
             uid = worker.standing.run.uid
             ended[uid] = State.STALE
-            self._watcher.ended(uid, State.STALE, f"its worker died ({_cause(worker.process.exitcode)})")
+            cause = _cause(worker.process.exitcode)
+            self._watcher.ended(uid, State.STALE, f"stopped: its worker died ({cause})")
         elif worker.process.exitcode and not self._workers:
             raise RuntimeError(f"workers cannot start ({_cause(worker.process.exitcode)})")
         if waiting and worker.standing is not None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -218,6 +219,29 @@ def test_a_read_only_results_folder_is_one_clear_line(here):
     done = subprocess.run(command, capture_output=True, text=True, cwd=here, timeout=60)
     assert done.returncode == 2, done.stderr
     assert "error: cannot write to results/runs" in done.stderr
+
+
+def test_a_disk_that_fills_up_loses_nothing_and_is_told(here):
+    """Files end at 60 kB here, so checkpoints cannot be written; once there is room, the run goes on."""
+    limit = (60_000, resource.RLIM_INFINITY)
+    command = [sys.executable, "-m", "gam_bench", "run", "mine.yaml", "--only", "optimizer=sgd"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=here,
+        timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+    )
+    assert done.returncode == 1
+    assert "failed: " in done.stderr
+    assert "Traceback" not in done.stderr
+    (folder,) = here.glob("results/runs/*")
+    assert not [path for path in folder.iterdir() if path.name.startswith(".checkpoint")]
+    assert not (folder / "result.json").exists()
+    assert (
+        gam_bench("run", "mine.yaml", "--only", "optimizer=sgd", "--retry-failed", cwd=here).returncode == 0
+    )
 
 
 def test_output_into_a_closed_pipe_is_no_traceback(here):
