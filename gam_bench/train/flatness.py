@@ -1,5 +1,6 @@
 """How sharp the found minimum is: the Hessian's largest eigenvalue and trace."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +14,15 @@ TRACE_VECTORS = 10
 
 @dataclass(frozen=True)
 class Flatness:
-    """`lambda_max` is signed; `trace_error` is the standard error of the trace over the probe vectors."""
+    """`lambda_max` is signed; `trace_error` is the standard error of the trace over the probe vectors.
+
+    `seconds`: what finding them took.
+    """
 
     lambda_max: float
     trace: float
     trace_error: float
+    seconds: float
 
 
 def flatness(
@@ -34,6 +39,7 @@ def flatness(
     (Hutchinson 1990). All products share one first-order graph. λmax is not invariant under rescaling of
     weights before a BatchNorm: it compares runs of one architecture and training length, nothing more.
     """
+    start = time.perf_counter()
     parameters = [p for p in model.parameters() if p.requires_grad]
     was_training = model.training
     model.eval()
@@ -44,20 +50,15 @@ def flatness(
 
             def product(vector: Sequence[Tensor]) -> list[Tensor]:
                 found = torch.autograd.grad(
-                    gradients,
-                    parameters,
-                    vector,
-                    retain_graph=True,
-                    allow_unused=True,
-                    materialize_grads=True,
+                    gradients, parameters, vector, None, True, allow_unused=True, materialize_grads=True
                 )
                 return [part.detach() for part in found]
 
-            return Flatness(
-                _lambda_max(product, parameters, generator), *_trace(product, parameters, generator)
-            )
+            largest = _lambda_max(product, parameters, generator)
+            trace, error = _trace(product, parameters, generator)
     finally:
         model.train(was_training)
+    return Flatness(largest, trace, error, time.perf_counter() - start)
 
 
 Product = Callable[[Sequence[Tensor]], list[Tensor]]
