@@ -248,7 +248,8 @@ class SharpnessAware(Optimizer):
                 raise UserError(f"{name} must be the same in all parameter groups")
         if self.param_groups is self.base_optimizer.param_groups:
             self.base_optimizer.add_param_group(param_group)
-            self._forget()
+            for cached in ("_flat", "_randomness"):
+                self.__dict__.pop(cached, None)
         else:  # Optimizer.__init__ adds the base optimizer's groups one by one
             super().add_param_group(param_group)
         if values.get("rho_schedule") == "proportion":
@@ -261,16 +262,11 @@ class SharpnessAware(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._forget()
         if "base_optimizer" not in state:  # Optimizer.load_state_dict brings new groups and state
             for group in self.param_groups:
                 for name, value in self.defaults.items():
                     group.setdefault(name, value)
             self.base_optimizer.__setstate__({"state": self.state, "param_groups": self.param_groups})
-
-    def _forget(self) -> None:
-        for name in ("_workers", "_flat", "_statistics", "_randomness"):
-            self.__dict__.pop(name, None)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} around {self.base_optimizer!r}"
