@@ -11,7 +11,7 @@ import typer
 
 class Stage(StrEnum):
     DATA = "data"
-    STEP = "step"
+    OPTIM = "optim"
     EPOCH = "epoch"
     SUITE = "suite"
 
@@ -19,7 +19,7 @@ class Stage(StrEnum):
 def command(
     stages: Annotated[
         list[Stage] | None,
-        typer.Argument(metavar="[STAGE…]", help="data, step, epoch, suite [all]."),
+        typer.Argument(metavar="[STAGE…]", help="data, optim, epoch, suite [all]."),
     ] = None,
     save: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep each stage's record there, as STAGE-cpu.json.")

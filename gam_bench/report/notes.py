@@ -57,6 +57,18 @@ def hardware(table: pd.DataFrame) -> list[str]:
     return [f"Computing: {cost.spent(table)}. Times on {'; '.join(machines)}{alike}."]
 
 
+def precision(table: pd.DataFrame) -> list[str]:
+    """A warning over runs that were not computed in fp32, which hits GAM harder than its base."""
+    low = sorted(set(table["precision"].dropna()) - {"fp32"}) if "precision" in table else []
+    if not low:
+        return []
+    number = int(table["precision"].isin(low).sum())
+    return [
+        f"Precision {' and '.join(low)} in {number} of {len(table)} runs: GAM works on differences of close "
+        "gradients, of which low precision leaves few digits."
+    ]
+
+
 def assumed(cells: Sequence[Cell]) -> list[str]:
     """How many settings behind a cell no source gives."""
     counts = sorted({cell.assumed for cell in cells if cell.assumed is not None})

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tabulate import tabulate
+
 from gam_bench.report.records import as_csv, as_json
 from gam_bench.report.table import Entry, Table
 
@@ -20,25 +22,23 @@ def render(table: Table, format: str) -> str:
 
 def markdown(table: Table) -> str:
     """A table that GitHub renders, with findings and notes below."""
-    align = ["---"] * (len(table.head) - len(table.columns)) + ["---:"] * len(table.columns)
-    body = [_pipe(map(_markdown, table.head)), _pipe(align)]
-    for line in table.lines:
-        body.append(_pipe([*map(_markdown, table.labels(line)), *map(_markdown_entry, line.entries)]))
+    sides = ["left"] * (len(table.head) - len(table.columns)) + ["right"] * len(table.columns)
+    rows = [
+        [*map(_markdown, table.labels(line)), *map(_markdown_entry, line.entries)] for line in table.lines
+    ]
+    heads = [_markdown(head) for head in table.head]
+    body = tabulate(rows, heads, tablefmt="pipe", colalign=sides, disable_numparse=True) if rows else ""
     above = [f"**{_markdown(table.title)}**", _markdown(f"{table.about}. {table.scoreboard}")]
     below = [
         "\n".join(f"- {_markdown(text)}" for text in texts)
         for texts in (sentences(table), table.notes)
         if texts
     ]
-    return "\n\n".join([*above, "\n".join(body), *below])
+    return "\n\n".join([*above, *filter(None, [body]), *below])
 
 
 def _markdown_entry(entry: Entry) -> str:
     return f"**{_markdown(entry.text)}**" if entry.best else _markdown(entry.text)
-
-
-def _pipe(cells: Any) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _markdown(text: str) -> str:

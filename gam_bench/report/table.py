@@ -267,6 +267,7 @@ class _Builder:
             *notes.seeds(self.seeds),
             *notes.statistics(self.metrics[0], self.found),
             *notes.hardware(self.frame),
+            *notes.precision(self.frame),
             *notes.assumed(self.main),
             *(f"[{number}] {text}." for text, number in self.footnotes.items()),
             *notes.published(figures, self.metrics[0], self.margin),

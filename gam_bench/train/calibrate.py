@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from gam_bench import models
 from gam_bench.data.catalog import DATASETS
+from gam_bench.optim import Plain
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train.clock import synchronised
 from gam_bench.train.environment import device_name
@@ -41,7 +42,8 @@ def image_pass_seconds(spec: RunSpec, device: torch.device) -> float:
     images = torch.randn(spec.batch_size, entry.channels, size, size, device=device)
     images = images.to(memory_format=torch.channels_last)
     labels = torch.randint(entry.classes, (spec.batch_size,), device=device)
-    step = EagerStep(model, torch.optim.SGD(model.parameters(), lr=1e-3, fused=True), cross_entropy, None)
+    base = torch.optim.SGD(model.parameters(), lr=1e-3, fused=True)
+    step = EagerStep(Plain(model.parameters(), base, model=model), cross_entropy)
     taken: list[float] = []
     while len(taken) <= 1 or (len(taken) <= STEPS and sum(taken) < SECONDS):
         start = synchronised(device)

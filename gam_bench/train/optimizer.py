@@ -6,23 +6,22 @@ from typing import Any
 import torch
 from torch import nn
 
+from gam_bench.optim import SharpnessAware
 from gam_bench.optim.catalog import OPTIMIZERS
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train.switches import Switches
 
+PLAIN = "gam_bench.optim.plain:Plain"
+"""What a base optimizer alone is, under the one step protocol."""
 
-def make_optimizer(spec: RunSpec, model: nn.Module, switches: Switches) -> torch.optim.Optimizer:
-    """The base optimizer on the model's trainable parameters, and around it what the run names."""
+
+def make_optimizer(spec: RunSpec, model: nn.Module, switches: Switches) -> SharpnessAware:
+    """What the run names, around its base optimizer, on the model's trainable parameters."""
     parameters = [p for p in model.parameters() if p.requires_grad]
-    base = _base(spec, parameters, switches)
-    entry = OPTIMIZERS[spec.optimizer]
-    if entry.build is None:
-        return base
-    module, _, name = entry.build.partition(":")
-    wrapper = getattr(import_module(module), name)
-    return wrapper(
+    module, _, name = (OPTIMIZERS[spec.optimizer].build or PLAIN).partition(":")
+    return getattr(import_module(module), name)(
         parameters,
-        base,
+        _base(spec, parameters, switches),
         model=model,
         perturbation=spec.perturbation,
         micro_batch=spec.micro_batch,

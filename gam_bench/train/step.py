@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from gam_bench.optim.protocol import SharpnessAware
+from gam_bench.optim import SharpnessAware
 
 LossFn = Callable[[Tensor, Tensor], Tensor]
 WARM_UP = 3
@@ -14,37 +14,17 @@ WARM_UP = 3
 
 
 class Step(Protocol):
-    """A way to step; the optimizer inside is the same."""
-
-    @property
-    def passes(self) -> int:
-        """Gradient evaluations so far."""
-        ...
-
     def __call__(self, images: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-        """Step on one batch; returns predictions and loss at the weights before it."""
+        """Step on one batch; returns predictions and mean loss at the weights before it."""
         ...
 
 
 class EagerStep:
-    """The step as it is written: SharpnessAware optimizers take the batch, the others a gradient."""
+    """The step as it is written."""
 
-    def __init__(
-        self,
-        model: Callable[[Tensor], Tensor],
-        optimizer: torch.optim.Optimizer,
-        loss_fn: LossFn,
-        clip_norm: float | None,
-    ):
-        self.model = model
+    def __init__(self, optimizer: SharpnessAware, loss_fn: LossFn):
         self.optimizer = optimizer
         self.loss_fn = loss_fn
-        self.clip_norm = clip_norm
-        self.counted = 0
-
-    @property
-    def passes(self) -> int:
-        return self.counted
 
     def __call__(self, images: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
         self.set_rate(rate)
@@ -58,22 +38,8 @@ class EagerStep:
                 group["lr"] = rate
 
     def step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        if isinstance(self.optimizer, SharpnessAware):
-            before = self.optimizer.gradient_evaluations
-            self.optimizer.set_closure(self.loss_fn, images, labels)
-            predictions, loss = self.optimizer.step()
-            self.counted += self.optimizer.gradient_evaluations - before
-            return predictions, loss
-        self.optimizer.zero_grad()
-        predictions = self.model(images)
-        loss = self.loss_fn(predictions, labels)
-        loss.backward()
-        if self.clip_norm is not None:
-            parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, self.clip_norm)
-        self.optimizer.step()
-        self.counted += 1
-        return predictions.detach(), loss.detach()
+        self.optimizer.set_closure(self.loss_fn, images, labels)
+        return self.optimizer.step()
 
 
 class GraphedStep:
@@ -88,25 +54,20 @@ class GraphedStep:
         self._warm = 0
         self._stream = torch.cuda.Stream()
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._passes_each = 0
-
-    @property
-    def passes(self) -> int:
-        return self._eager.passes
+        self._passes = 0
 
     def __call__(self, images: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
         self._eager.set_rate(rate)
         if self._warm < WARM_UP:
             return self._warm_up(images, labels)
         if self._graph is None:
-            self._capture(images, labels)
+            self._graph = self._capture(images, labels)
         if images.shape != self._images.shape:
             return self._eager.step(images, labels)
         self._images.copy_(images)
         self._labels.copy_(labels)
-        assert self._graph is not None
         self._graph.replay()
-        self._eager.counted += self._passes_each
+        self._eager.optimizer.gradient_evaluations += self._passes
         return self._predictions, self._loss
 
     def _warm_up(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,16 +79,18 @@ class GraphedStep:
         torch.cuda.current_stream().wait_stream(self._stream)
         return out
 
-    def _capture(self, images: Tensor, labels: Tensor) -> None:
+    def _capture(self, images: Tensor, labels: Tensor) -> torch.cuda.CUDAGraph:
         """Record the step without running it."""
+        optimizer = self._eager.optimizer
         self._images, self._labels = images.clone(), labels.clone()
-        self._eager.optimizer.zero_grad(set_to_none=True)
-        before = self._eager.passes
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        optimizer.zero_grad(set_to_none=True)
+        before = optimizer.gradient_evaluations
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
             self._predictions, self._loss = self._eager.step(self._images, self._labels)
-        self._passes_each = self._eager.passes - before
-        self._eager.counted = before
+        self._passes = optimizer.gradient_evaluations - before
+        optimizer.gradient_evaluations = before
+        return graph
 
 
 def draws_random_numbers(model: nn.Module) -> bool:

@@ -77,10 +77,11 @@ class Trainer:
         model = model.to(memory_format=torch.channels_last).to(device)
         self.model = model_precision(model, spec.precision, device)
         self.switches = switches.resolved(spec, self.model, device)
-        parallel = group.parallel(self.model, device)
-        self.optimizer = make_optimizer(spec, parallel, self.switches)
-        trained = torch.compile(parallel) if self.switches.compile else parallel
-        eager = EagerStep(trained, self.optimizer, self._loss, spec.clip_norm)
+        trained = group.parallel(self.model, device)
+        if self.switches.compile:
+            trained.compile()
+        self.optimizer = make_optimizer(spec, trained, self.switches)
+        eager = EagerStep(self.optimizer, self._loss)
         self.step: Step = GraphedStep(eager) if self.switches.cuda_graph else eager
         self._taken = 0
 
@@ -147,7 +148,8 @@ class Trainer:
 
     def take_passes(self) -> int:
         """Gradient evaluations since this was last asked, as the optimizer counted them."""
-        taken, self._taken = self.step.passes - self._taken, self.step.passes
+        counted = self.optimizer.gradient_evaluations
+        taken, self._taken = counted - self._taken, counted
         return taken
 
     def state_dict(self) -> dict[str, Any]:

@@ -243,3 +243,10 @@ def test_a_large_table_keeps_to_the_main_metric():
     made["test_loss"] = 0.5
     assert {line.kind for line in build(made).lines} == {"measured"}
     assert "side" in {line.kind for line in build(made.head(3)).lines}
+
+
+def test_low_precision_is_told_below_the_table():
+    made = runs({"sgd": [0.8, 0.8], "gam": [0.9]})
+    assert not any("Precision" in note for note in build(made).notes)
+    made["precision"] = ["bf16", "fp32", "fp32"]
+    assert any(note.startswith("Precision bf16 in 1 of 3 runs") for note in build(made).notes)
