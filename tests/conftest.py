@@ -26,7 +26,7 @@ def tiny() -> dict[str, Any]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Where GAM_BENCH_REQUIRE_ALL is set (CI), a test that skips has failed, unless it is for want of a GPU."""
+    """Where GAM_BENCH_REQUIRE_ALL is set (CI), a test that skips fails, unless for want of a GPU."""
     report = yield
     if report.skipped and os.environ.get("GAM_BENCH_REQUIRE_ALL") and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

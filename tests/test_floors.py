@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "gam_bench"
 
 FLOORS = (
-    {"errors", "files", "complaint", "hardware"},
+    {"errors", "files", "complaint", "hardware", "commit"},
     {"optim", "models", "data"},
     {"suite"},
     {"store"},

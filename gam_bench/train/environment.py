@@ -3,22 +3,22 @@
 import os
 import platform
 import socket
-import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import torch
 
 import gam_bench
+from gam_bench.commit import commit
 from gam_bench.hardware import cores, cpu_name
 
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions, hardware, commit and job of this process, as stored in `environment.json`."""
     return {
-        **_code(),
+        "gam_bench": gam_bench.__version__,
+        **commit(),
         "python": platform.python_version(),
         **{name: _version(name) for name in ("torch", "torchvision", "timm", "numpy", "pandas")},
         "cuda": torch.version.cuda if device.type == "cuda" else None,
@@ -36,28 +36,6 @@ def environment(device: torch.device) -> dict[str, Any]:
 def device_name(device: torch.device) -> str:
     """The GPU's or the processor's name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
-
-
-@cache
-def _code() -> dict[str, Any]:
-    """The version, and of a checkout the commit and whether the tree differs from it; None outside git."""
-    root = Path(gam_bench.__file__).parents[1]
-    found: dict[str, Any] = {"gam_bench": gam_bench.__version__, "git_commit": None, "git_dirty": None}
-    if (root / ".git").exists():
-        commit = _git(root, "rev-parse", "HEAD")
-        status = _git(root, "status", "--porcelain", "--", "gam_bench", "suites")
-        found |= {"git_commit": commit, "git_dirty": None if status is None else bool(status)}
-    return found
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 @cache
