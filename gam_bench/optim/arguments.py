@@ -65,7 +65,7 @@ def adopt_groups(params: Iterable, base: Optimizer, settings: Mapping[str, Any],
         together = {"params": [p for group in base.param_groups for p in group["params"]]}
         pairs = [({"params": given}, together)]
     for group, base_group in pairs:
-        if set(map(id, tensors(group["params"]))) != set(map(id, base_group["params"])):
+        if set(map(id, _tensors(group["params"]))) != set(map(id, base_group["params"])):
             raise UserError(
                 f"the base optimizer holds other parameters than {owner} was given; make both on the same: "
                 f"base = SGD(model.parameters(), ...); {owner}(model.parameters(), base)"
@@ -81,7 +81,7 @@ def adopt_groups(params: Iterable, base: Optimizer, settings: Mapping[str, Any],
     _TAKEN.add(base)
 
 
-def tensors(params: Any) -> list[Tensor]:
+def _tensors(params: Any) -> list[Tensor]:
     """The tensors in what a torch optimizer's group takes: one, several, or (name, tensor) pairs."""
     if isinstance(params, Tensor):
         return [params]

@@ -68,8 +68,8 @@ class GAM(SharpnessAware):
 class SAMGAM(GAM):
     """SAM + GAM: Algorithm 2 with SAM's gradient, g(φ + ρs g(φ)/‖g(φ)‖), wherever it takes the gradient at φ.
 
-    The paper names the pair and lets the "oracle" loss that GAM regularises be SAM's; no rule or code for the
-    accelerated form was published. This is our reading (`assumed` in the catalogue): GAM of SAM's loss.
+    The paper says that GAM helps SAM, but no code for the pair was published. This is our reading of it
+    (`assumed` in the catalogue): the loss that GAM lowers and flattens is SAM's.
     sam_rho=0.05: ρs; zero gives GAM. Eight gradients a step. Other arguments: see GAM.
     """
 

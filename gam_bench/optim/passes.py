@@ -14,7 +14,7 @@ TINY = 1e-12  # ξ in the formulas
 
 
 class Passes:
-    """Evaluates one closure at θ + offset, as often as asked, always the same function of θ.
+    """Evaluates one closure at θ and at points around it, as often as asked, always the same function of θ.
 
     A context manager: on leaving, by an exception too, parameters are bit for bit what they were and running
     statistics are what the first pass made them. Vectors are flat, over all parameters.
