@@ -35,7 +35,7 @@ def command(target: Target, results: Results = RESULTS) -> None:
         asked = [entry for entry in entries if uid in entry.uids]
     live = queue.queued(ledger.users())
     hit = [entry for entry in asked if entry.job in live]
-    queue.cancel([entry.job for entry in hit])
+    queue.cancel([entry.job for entry in hit], live)
     for entry in hit:
         print(f"cancelled job {entry.job}: {', '.join(entry.uids)}")
     if not hit:

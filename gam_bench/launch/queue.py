@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from gam_bench.errors import UserError
@@ -64,8 +64,9 @@ def ended(ids: Collection[str]) -> dict[str, str]:
     states = {}
     for line in lines:
         name, _, state = line.partition("|")
-        # Elements that never began share a line, `12_[3-9]`, and so does how they ended.
-        states[name.partition("[")[0]] = state.partition(" ")[0]
+        if state not in ("PENDING", "RUNNING"):
+            # Elements that never began share a line, `12_[3-9]|CANCELLED by 0`.
+            states[name.partition("[")[0]] = state.partition(" ")[0]
     found = {job: states.get(job) or states.get(job.partition("_")[0] + "_", "") for job in ids}
     return {job: state for job, state in found.items() if state}
 
@@ -79,10 +80,16 @@ def largest_array() -> int:
     return 1
 
 
-def cancel(ids: Sequence[str]) -> None:
-    """Cancel these jobs, by one call. Raises QueueUnknown."""
-    if ids:
-        _ask(["scancel", *ids], timeout=60)
+def cancel(ids: Collection[str], live: Collection[str]) -> None:
+    """Cancel these of the live jobs, by one call. Raises QueueUnknown.
+
+    An array of which nothing stays is named as a whole: of elements that never began, nothing would otherwise
+    be left in accounting.
+    """
+    kept = {job.partition("_")[0] for job in live if job not in ids}
+    named = {job if (array := job.partition("_")[0]) in kept else array for job in ids}
+    if named:
+        _ask(["scancel", *sorted(named)], timeout=60)
 
 
 def state_of(job: str) -> str:

@@ -1,5 +1,6 @@
 """A real SLURM, brought up by the project's own script, and gam-bench on it as a user types it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -39,23 +40,22 @@ SAME = (
 )
 
 
-def slurm_up() -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LOCAL / "slurm-up"], env=os.environ | SETTINGS, capture_output=True, text=True, check=False
-    )
+def local(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of slurm/local."""
+    script = [LOCAL / command[0], *command[1:]]
+    return subprocess.run(script, env=os.environ | SETTINGS, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[None]:
     """The cluster of slurm/local, with a small MaxArraySize, for as long as the tests run."""
-    up = slurm_up()
+    up = local("slurm-up")
     if up.returncode:
         reason = f"slurm-up: {up.stderr.strip()}"
         (pytest.fail if os.environ.get("GAM_BENCH_REQUIRE_SLURM") == "1" else pytest.skip)(reason)
     yield
-    subprocess.run(
-        [LOCAL / "slurm-down", "--purge"], env=os.environ | SETTINGS, capture_output=True, check=True
-    )
+    down = local("slurm-down", "--purge")
+    assert down.returncode == 0, down.stderr
 
 
 class Cluster:
@@ -120,7 +120,7 @@ class Cluster:
         path = self.results / "jobs" / "jobs.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines() if line] if path.exists() else []
 
-    def status(self, suite: str) -> dict[str, dict[str, Any]]:
+    def status(self, suite: str, **environment: str) -> dict[str, dict[str, Any]]:
         """The rows of `status --json`, by uid."""
         command = [
             sys.executable,
@@ -132,7 +132,7 @@ class Cluster:
             "--results",
             str(self.results),
         ]
-        return {row["uid"]: row for row in json.loads(self._run(command, {}).stdout)}
+        return {row["uid"]: row for row in json.loads(self._run(command, environment).stdout)}
 
     def states(self, suite: str) -> list[str]:
         return sorted(row["state"] for row in self.status(suite).values())
@@ -165,9 +165,20 @@ class Cluster:
         """Only the daemon: what it has started lives on."""
         os.kill(int((FOLDER / f"{name}.pid").read_text()), number)
 
+    def crash(self, node: str) -> None:
+        """Kill all that runs on a node, the daemon first, as when its power fails."""
+        ours, there = f"SLURM_CONF={FOLDER}/etc/slurm.conf", f"SLURMD_NODENAME={node}"
+        self.signal_daemon(f"slurmd-{node}", signal.SIGKILL)
+        for environ in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):  # it may end meanwhile
+                variables = environ.read_text(errors="replace").split("\0")
+                stepd = f"SLURM_LOCAL={FOLDER}:slurmd-{node}" in variables
+                if stepd or (ours in variables and there in variables):
+                    os.kill(int(environ.parent.name), signal.SIGKILL)
+
     def up(self) -> None:
         """Bring back the daemons that have died."""
-        done = slurm_up()
+        done = local("slurm-up")
         assert done.returncode == 0, done.stderr
 
     def kill_process_of(self, uid: str) -> None:

@@ -65,7 +65,9 @@ def test_variables_of_a_surrounding_job_do_not_leak_into_sbatch(cluster):
 def test_jobs_run_the_code_that_was_submitted(cluster):
     """Submitted from a checkout that is broken before the job starts."""
     checkout = cluster.folder / "checkout"
-    shutil.copytree(Path(gam_bench.__file__).parent, checkout / "gam_bench")
+    project = Path(gam_bench.__file__).parents[1]
+    for part in ("gam_bench", "results/published"):
+        shutil.copytree(project / part, checkout / part)
     suite = cluster.suite("pinned")
     cluster.folder = checkout  # where -m finds it first
     ours = cluster.submit(suite, **HELD)[0]["job"]

@@ -7,29 +7,24 @@ import time
 import pytest
 
 pytestmark = pytest.mark.slurm
-LONG = {"epochs": 120, "batch_size": 50}
+LONG = {"epochs": 100, "batch_size": 50}
 
 
 def test_a_storm_leaves_the_table_of_a_calm_day(cluster):
-    """Of three jobs one is requeued and one's run is killed; all are preempted; at last a node is lost."""
+    """Of three jobs one is requeued and one's run is killed; all are preempted; and a node is lost."""
     suite = cluster.suite("storm", seeds=3, **LONG)
     entries = cluster.submit(suite, memory_gb=30)  # two fit on a node
     run_of = {entry["job"]: entry["uids"][0] for entry in entries}
     requeued, killed, lost = run_of
-    cluster.wait(lambda: all(cluster.epoch(uid) > 2 for uid in run_of.values()))
+    cluster.wait(lambda: all(cluster.epoch(uid) > 0 for uid in run_of.values()))
     cluster.kill_process_of(run_of[killed])
     cluster.slurm("scontrol", "requeue", requeued)
-    cluster.wait(lambda: cluster.state(requeued) == "RUNNING")
-    seen = cluster.epoch(run_of[requeued])
-    cluster.wait(lambda: cluster.epoch(run_of[requeued]) > seen)
-
     cluster.slurm("sbatch", "-p", "high", "-N", "2", "--exclusive", "--wrap", "true", "-o", "/dev/null")
     cluster.wait(lambda: cluster.state(lost) == "PENDING")
     seen = cluster.epoch(run_of[lost])
     cluster.wait(lambda: cluster.epoch(run_of[lost]) > seen)
-
     node = cluster.node(lost)
-    cluster.signal_daemon(f"slurmd-{node}", signal.SIGKILL)
+    cluster.crash(node)
     cluster.wait(lambda: cluster.node(lost) != node)
     cluster.up()
     cluster.finished(2, 240)
@@ -37,9 +32,9 @@ def test_a_storm_leaves_the_table_of_a_calm_day(cluster):
     cluster.gam_bench("retry", suite)
     cluster.finished(3)
 
-    for job in (requeued, lost):
-        assert cluster.log(job).count("runs to do") >= 3  # begun, and begun again
-        assert "Caught signal SIGUSR2" in cluster.log(job)
+    assert cluster.log(requeued).count("runs to do") >= 2  # begun, and begun again
+    assert cluster.log(lost).count("runs to do") == 3
+    assert "Caught signal SIGUSR2" in cluster.log(lost)
     calm = cluster.beside()
     calm.gam_bench("run", suite)
     assert calm.figures() == cluster.figures()
@@ -110,28 +105,26 @@ def test_runs_that_fail_take_no_other_along(cluster):
     cluster.gam_bench("cancel", suite)
 
 
+def notes(cluster, suite: str, **environment: str) -> list[str]:
+    return sorted(row["note"] for row in cluster.status(suite, **environment).values())
+
+
 def test_status_is_right_without_sacct_and_with_a_stopped_accounting(cluster):
-    suite = cluster.suite("accounting", seeds=2)
-    jobs = [entry["job"] for entry in cluster.submit(suite, sbatch={"hold": True})]
-    cluster.slurm("scancel", jobs[0])
-    ended = "its job ended: cancelled"
-    cluster.wait(lambda: ended in [row["note"] for row in cluster.status(suite).values()])
+    suite = cluster.suite("accounting", seeds=3)
+    cluster.submit(suite, "--seeds", "0,1", sbatch={"hold": True})
+    cluster.gam_bench("cancel", suite)
+    cluster.submit(suite, "--seeds", "2", sbatch={"hold": True})
+    cluster.wait(lambda: notes(cluster, suite) == ["JobHeldUser"] + ["its job ended: cancelled"] * 2)
     cluster.signal_daemon("slurmdbd", signal.SIGSTOP)
     try:
         began = time.monotonic()
-        rows = cluster.status(suite).values()
+        assert notes(cluster, suite) == ["JobHeldUser"] + ["its job has ended"] * 2
         assert time.monotonic() - began < 10
     finally:
         cluster.signal_daemon("slurmdbd", signal.SIGCONT)
-    assert sorted((row["state"], row["note"]) for row in rows) == [
-        ("missing", "its job has ended"),
-        ("queued", "JobHeldUser"),
-    ]
     without = cluster.folder / "without sacct"
     without.mkdir()
     (without / "squeue").symlink_to(shutil.which("squeue"))
-    cluster.environment["PATH"] = str(without)
-    assert {row["note"] for row in cluster.status(suite).values()} == {"its job has ended", "JobHeldUser"}
-    (without / "squeue").unlink()
-    said = cluster.gam_bench("status", suite, code=4)
+    assert notes(cluster, suite, PATH=str(without)) == ["JobHeldUser"] + ["its job has ended"] * 2
+    said = cluster.gam_bench("status", suite, code=4, PATH="")
     assert "warning: what is queued is not known: there is no squeue here" in said
