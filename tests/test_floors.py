@@ -15,7 +15,8 @@ FLOORS = (
     {"suite"},
     {"store"},
     {"train", "report"},
-    {"bench", "launch"},
+    {"launch"},
+    {"bench"},
     {"cli"},
 )
 """From the ground up. A module imports from its own package and from floors below, never beside or above."""
