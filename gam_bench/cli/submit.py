@@ -78,7 +78,8 @@ def send(
         if dry_run:
             _show(proposal.arrays, profile)
             return
-        require(run.spec.dataset for run in runs)
+        todo = (s for array in proposal.arrays for job in array.jobs for s in job)
+        require((s.run.spec.dataset for s in todo), str(profile.environment.get("GAM_BENCH_DATA", "")))
         entries = slurm.submit(proposal, profile, suite.name, results)
     for array, jobs in groupby(entries, lambda entry: entry.job.partition("_")[0]):
         packed = [len(job.uids) for job in jobs]

@@ -125,6 +125,15 @@ def test_sbatch_s_refusal_is_one_line(cluster):
     assert cluster.ledger() == []
 
 
+def test_data_that_the_jobs_would_not_find_are_refused(cluster):
+    suite = cluster.suite("imagenet", runs=[{"dataset": "imagenet"}])
+    here = cluster.profile(environment={"GAM_BENCH_DATA": str(cluster.folder)}, **HELD)
+    said = cluster.gam_bench("submit", suite, "--cluster", here, code=2)
+    assert "run `gam-bench data prepare imagenet`" in said
+    (cluster.folder / "imagenet").mkdir()
+    cluster.gam_bench("submit", suite, "--cluster", here)
+
+
 def test_a_dry_run_needs_no_slurm_and_writes_nothing(cluster):
     suite = cluster.suite("dry", seeds=3)
     profile = cluster.profile(runs_per_job=2, partition="p", hours=2.0)
