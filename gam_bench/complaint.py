@@ -29,11 +29,12 @@ def _complaint(found: Any) -> str:
         return "is unknown here"
     if kind == "literal_error":
         return f"must be {found['ctx']['expected']}, got {value!r}"
-    if kind in ("float_type", "int_type") and isinstance(value, str):
+    if kind in ("float_type", "int_type", "float_parsing", "int_parsing") and isinstance(value, str):
         return f"must be a number, got the text {value!r}{_number_hint(value)}"
     if kind in ("int_type", "int_from_float"):
         return f"must be a whole number, got {value!r}"
-    return f"{found['msg'].removeprefix('Input ').removeprefix('Value error, ')}, got {value!r}"
+    said = found["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
+    return f"{said}, got {value!r}"
 
 
 def _number_hint(text: str) -> str:

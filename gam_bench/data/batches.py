@@ -7,6 +7,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
+from gam_bench.complaint import complaints
 from gam_bench.data.catalog import AUGMENTATIONS, Dataset
 from gam_bench.data.randomness import derive
 from gam_bench.data.splits import Split
@@ -96,6 +97,5 @@ def augmentation_settings(dataset: Dataset, augmentation: str, settings: Mapping
     try:
         return entry.settings.model_validate(dict(settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"augmentation {augmentation!r}, {where}: {first['msg']}") from error
+        name, complaint = complaints(error)[0]
+        raise UserError(f"augmentation {augmentation!r}: {name} {complaint}") from None

@@ -8,15 +8,10 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gam_bench.complaint import complaints
 from gam_bench.errors import UserError, did_you_mean
 from gam_bench.optim.catalog import Settings
 
-_BOUNDS = {
-    "greater_than": (">", "gt"),
-    "greater_than_equal": ("≥", "ge"),
-    "less_than": ("<", "lt"),
-    "less_than_equal": ("≤", "le"),
-}
 _TAKEN: WeakSet[Optimizer] = WeakSet()
 
 
@@ -25,18 +20,10 @@ def checked(kind: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return kind(**values).model_dump()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        if first["type"] == "extra_forbidden":
+        name, complaint = complaints(error)[0]
+        if name not in kind.model_fields:
             raise UserError(f"unknown setting {name!r}{did_you_mean(name, kind.model_fields)}") from None
-        if first["type"] in _BOUNDS:
-            sign, key = _BOUNDS[first["type"]]
-            wanted = f"{sign} {first['ctx'][key]:g}"
-        elif first["type"] == "literal_error":
-            wanted = first["ctx"]["expected"]
-        else:
-            wanted = first["msg"].removeprefix("Input should be ")
-        raise UserError(f"{name} must be {wanted}, got {first['input']!r}") from None
+        raise UserError(f"{name} {complaint}") from None
 
 
 def adopt_groups(params: Iterable, base: Optimizer, settings: Mapping[str, Any], owner: str) -> None:

@@ -187,9 +187,9 @@ def test_shares_of_image_files_may_be_empty(prepared):
         ("autoagument", {}, "did you mean 'autoaugment'"),
         ("inception", {}, "is not for cifar10, which takes none, basic"),
         ("cutout", {"cutout_sise": 8}, "cutout_sise"),
-        ("cutout", {"cutout_size": 0}, "greater than or equal to 1"),
+        ("cutout", {"cutout_size": 0}, "must be ≥ 1"),
         ("autoaugment", {"autoaugment_policy": "cifar"}, "cifar10"),
-        ("randaugment", {"randaugment_m": 31}, "less than or equal to 30"),
+        ("randaugment", {"randaugment_m": 31}, "must be ≤ 30"),
     ],
 )
 def test_wrong_augmentations_are_refused_in_one_line(augmentation, settings, message):

@@ -324,7 +324,7 @@ def test_constant_radii_stay():
     [
         (SAM, {"rho": -1}, "rho must be ≥ 0, got -1"),
         (SAM, {"rho": float("nan")}, "rho must be a finite number, got nan"),
-        (SAM, {"rho": "big"}, "rho must be a valid number"),
+        (SAM, {"rho": "big"}, "rho must be a number, got the text 'big'"),
         (GAM, {"alpha": 1.5}, "alpha must be ≤ 1, got 1.5"),
         (GAM, {"variant": "mine"}, "variant must be 'paper' or 'official-code', got 'mine'"),
         (GAM, {"rho_primo": 0.1}, "unknown setting 'rho_primo'; did you mean 'rho_prime'"),
