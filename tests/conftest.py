@@ -34,3 +34,11 @@ def pytest_runtest_makereport(item, call):
             report.outcome = "failed"
             report.longrepr = f"must not be skipped here: {reason}"
     return report
+
+
+def pytest_collection_modifyitems(items):
+    """A file's tests stay together, all that talk to the one SLURM too; those begin, as they take longest."""
+    for item in items:
+        group = "slurm" if "slurm" in item.path.parts else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: "slurm" not in item.path.parts)
