@@ -19,7 +19,7 @@ FOLDER = Path("/tmp/gam-bench-slurm-tests")  # noqa: S108, root's, and jobs on "
 SETTINGS = {
     "SLURM_LOCAL_DIR": str(FOLDER),
     "SLURM_LOCAL_PORT": "17817",
-    "SLURM_LOCAL_MAX_ARRAY": "6",
+    "SLURM_LOCAL_MAX_ARRAY": "4",
 }
 TINY_RUN = {
     "dataset": "digits",
@@ -194,9 +194,9 @@ class Cluster:
         }
         return {uid: {key: result[key] for key in SAME} for uid, result in results.items()}
 
-    def beside(self) -> "Cluster":
+    def beside(self, name: str = "calm") -> "Cluster":
         """Another results folder on the same cluster."""
-        folder = self.folder / "beside"
+        folder = self.folder / name
         folder.mkdir()
         return Cluster(folder)
 

@@ -1,5 +1,6 @@
 """What submit sends, and what it does not send twice, on a real SLURM."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import gam_bench
+from gam_bench.commit import commit
 
 pytestmark = pytest.mark.slurm
 HELD = {"sbatch": {"hold": True}}
@@ -19,9 +21,9 @@ def test_forty_runs_partly_local_give_one_table(cluster):
     """Packed into jobs, in arrays as long as the cluster allows; what was run locally is not sent."""
     suite = cluster.suite("forty", seeds=40)
     cluster.gam_bench("run", suite, "--seeds", "0-3")
-    entries = cluster.submit(suite, runs_per_job=4, jobs_at_once=2)
+    entries = cluster.submit(suite, runs_per_job=8, jobs_at_once=2)
     arrays = [entry["job"].partition("_")[0] for entry in entries]
-    assert [arrays.count(array) for array in dict.fromkeys(arrays)] == [6, 3]  # MaxArraySize is 6
+    assert [arrays.count(array) for array in dict.fromkeys(arrays)] == [4, 1]  # MaxArraySize is 4
     sent = [uid for entry in entries for uid in entry["uids"]]
     assert len(sent) == len(set(sent)) == 36
     cluster.finished(40, 240)
@@ -94,9 +96,13 @@ def test_setup_and_environment_reach_the_job(cluster):
     suite = cluster.suite("setup")
     setup = ["cd /", 'export WORD="$GREETING world"', 'echo "$WORD" > "$TARGET"']
     environment = {"GREETING": "it's a", "TARGET": str(cluster.folder / "said")}
-    cluster.submit(suite, setup=setup, environment=environment)
+    (entry,) = cluster.submit(suite, setup=setup, environment=environment)
     cluster.finished(1)
     assert (cluster.folder / "said").read_text() == "it's a world\n"
+    (path,) = cluster.results.glob("runs/*/environment.json")
+    tells = json.loads(path.read_text())
+    assert tells["git_commit"] == commit()["git_commit"]
+    assert tells["slurm_job_id"] == entry["job"]
 
 
 def test_a_failing_setup_ends_the_job_and_says_so(cluster):
@@ -175,7 +181,7 @@ def test_a_thousand_runs_take_seconds_and_few_questions(cluster, tmp_path: Path)
         return sorted(notes.read_text().split())
 
     assert asks("plan") == []
-    assert asks("submit", *to_cluster) == ["sbatch", "sbatch", "scontrol"]  # 10 jobs, MaxArraySize is 6
+    assert asks("submit", *to_cluster) == ["sbatch"] * 3 + ["scontrol"]  # 10 jobs, MaxArraySize is 4
     assert asks("status", code=3) == ["squeue"]
     assert asks("submit", *to_cluster) == ["scontrol", "squeue"]
     assert asks("cancel") == ["scancel", "squeue"]

@@ -7,7 +7,7 @@ import time
 import pytest
 
 pytestmark = pytest.mark.slurm
-LONG = {"epochs": 100, "batch_size": 50}
+LONG = {"epochs": 150, "batch_size": 50}
 
 
 def test_a_storm_leaves_the_table_of_a_calm_day(cluster):
@@ -18,6 +18,7 @@ def test_a_storm_leaves_the_table_of_a_calm_day(cluster):
     requeued, killed, lost = run_of
     cluster.wait(lambda: all(cluster.epoch(uid) > 0 for uid in run_of.values()))
     cluster.kill_process_of(run_of[killed])
+    cluster.wait(lambda: "failed" in cluster.states(suite))
     cluster.slurm("scontrol", "requeue", requeued)
     cluster.slurm("sbatch", "-p", "high", "-N", "2", "--exclusive", "--wrap", "true", "-o", "/dev/null")
     cluster.wait(lambda: cluster.state(lost) == "PENDING")
@@ -58,6 +59,20 @@ def test_a_limit_too_short_for_an_epoch_is_an_error_and_no_loop(cluster):
     (row,) = cluster.status(suite).values()
     assert row["note"] == "a job of 1 min is too short for one epoch: set the profile's hours"
     cluster.wait(lambda: cluster.state(entry["job"]) == "")
+
+
+def test_a_preemption_that_only_terminates_goes_back_to_the_queue_too(cluster):
+    """Clusters without preempt_send_user_signal send SIGTERM and kill after a time of grace."""
+    suite = cluster.suite("grace", **LONG)
+    (entry,) = cluster.submit(suite)
+    (uid,) = entry["uids"]
+    cluster.wait(lambda: cluster.epoch(uid) > 0)
+    cluster.slurm("scancel", "--signal=TERM", entry["job"])
+    cluster.wait(lambda: cluster.state(entry["job"]) == "PENDING")
+    seen = cluster.epoch(uid)
+    cluster.wait(lambda: cluster.epoch(uid) > seen)
+    assert "stopped by SLURM (RUNNING)" in cluster.log(entry["job"])
+    assert f"{uid}: starts after epoch {seen}" in cluster.log(entry["job"])
 
 
 def test_a_cancelled_run_stops_at_once_and_goes_on_when_submitted_again(cluster):
