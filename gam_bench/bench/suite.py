@@ -16,13 +16,13 @@ from gam_bench.store.scan import Standing, standings
 from gam_bench.suite.spec import RunSpec
 from gam_bench.suite.suite import Run
 
-RUNS = 16
+RUNS = 32
 PROCESSES = 4
 """Runs of the slow way, which is timed a run and scaled to the others' number."""
 
 
 def ratios(rounds: int = 3) -> list[Ratio]:
-    """A suite of 16 runs of about a second each, one worker a core, in three ways.
+    """A suite of 32 runs of about a second each, one worker a core, in three ways.
 
     The floor is the runs' own training, evaluation and flatness time, divided by the number of workers.
     """

@@ -6,7 +6,6 @@ from typing import Any
 from gam_bench.train.checkpoint import Totals
 from gam_bench.train.environment import device_name
 from gam_bench.train.flatness import Flatness
-from gam_bench.train.flops import forward_backward_flops
 from gam_bench.train.trainer import Trainer
 
 
@@ -25,7 +24,7 @@ def figures(
         max(epochs, key=lambda line: line["validation_accuracy"]) if "validation_accuracy" in last else None
     )
     steps = trainer.steps * len(epochs)
-    flops = forward_backward_flops(trainer.spec)
+    flops = trainer.image_pass_flops() * trainer.spec.batch_size
     return {
         "epochs": len(epochs),
         "test_accuracy": last["test_accuracy"],
@@ -43,7 +42,7 @@ def figures(
         "hessian_trace_se": sharpness.trace_error,
         "forward_backward_passes": totals.passes,
         "steps": steps,
-        "flops_per_step": round(flops * totals.passes / steps) if flops else None,
+        "flops_per_step": round(flops * totals.passes / steps),
         "train_seconds": totals.train_seconds,
         "data_seconds": totals.data_seconds,
         "eval_seconds": totals.eval_seconds,

@@ -17,6 +17,7 @@ from gam_bench.data.randomness import derive
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train.clock import synchronised
 from gam_bench.train.flatness import Flatness, flatness
+from gam_bench.train.flops import forward_backward_flops
 from gam_bench.train.group import Group
 from gam_bench.train.optimizer import make_optimizer
 from gam_bench.train.precision import model_precision
@@ -145,6 +146,11 @@ class Trainer:
         images, labels = next(self.probe.epoch())
         generator = torch.Generator().manual_seed(derive(self.spec.seed, "flatness"))
         return flatness(self.model, self._loss, images, labels, generator)
+
+    def image_pass_flops(self) -> float:
+        """Floating-point operations of one image's forward and backward pass; for the end of a run."""
+        images, labels = next(self.probe.epoch())
+        return forward_backward_flops(self.model, self._loss, images[:8], labels[:8])
 
     def take_passes(self) -> int:
         """Gradient evaluations since this was last asked, as the optimizer counted them."""
