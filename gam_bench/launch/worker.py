@@ -25,6 +25,7 @@ def work(
     """Train what the parent sends until it sends None or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_with_parent()
     keep_freed_memory()
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(threads)
@@ -64,6 +65,15 @@ def work(
             connection.send(("end", spec.uid, state, text))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         sys.exit(0)  # the parent is gone: the checkpoint stays for whoever comes next
+
+
+def end_with_parent() -> None:
+    """Ask Linux for SIGTERM when the parent dies, `kill -9` included, so that its runs can go on at once."""
+    pr_set_pdeathsig = 1
+    try:
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    except (OSError, AttributeError):
+        return  # then the worker ends at its next word to the parent
 
 
 def keep_freed_memory() -> None:
