@@ -112,7 +112,7 @@ def command(tmp_path, *arguments):
 
 def begun(process: subprocess.Popen, results: Path, epochs: int = 1) -> None:
     """Wait until some run has finished an epoch."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline and process.poll() is None:
         if any(path.read_text().count("\n") >= epochs for path in results.glob("runs/*/metrics.jsonl")):
             return
@@ -161,7 +161,7 @@ def _standings(suite: Path, results: Path):
 def test_two_launchers_share_a_suite(tmp_path):
     suite = tmp_path / "shared.yaml"
     suite.write_text(SUITE)
-    run = command(tmp_path, "run", str(suite), "--workers", "1", "--device", "cpu")
+    run = command(tmp_path, "run", str(suite), "--workers", "2", "--device", "cpu")
     both = [subprocess.Popen(run, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for process in both:
         process.communicate(timeout=180)
