@@ -36,6 +36,7 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items):
     """A file's tests stay together, all that talk to the one SLURM too; those begin, as they take longest."""
     for item in items:
