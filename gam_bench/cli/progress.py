@@ -47,8 +47,8 @@ class LiveProgress:
 
     def started(self, standing: Standing) -> None:
         uid, epochs = standing.run.uid, standing.run.spec.epochs
-        line = self._progress.add_task(uid, total=epochs, completed=standing.epoch, note=f"epoch 0/{epochs}")
-        self._lines[uid] = line
+        note = f"epoch {standing.epoch}/{epochs}"
+        self._lines[uid] = self._progress.add_task(uid, total=epochs, completed=standing.epoch, note=note)
 
     def epoch(self, uid: str, metrics: dict[str, Any]) -> None:
         line = self._lines[uid]

@@ -1,6 +1,7 @@
 """`gam-bench run`: compute what is missing of a suite on this machine, then show the table."""
 
 import os
+import shlex
 import signal
 import sys
 from enum import StrEnum
@@ -74,7 +75,8 @@ def command(
     retry = retry_failed or force
     states: dict[str, State] = {}
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        states = _under_torchrun(what, results, device, retry)
+        switches = {"compile": compile, "cuda_graph": cuda_graph}
+        states = _under_torchrun(what, results, device, retry, switches)
     elif what.todo:
         processes = max(s.run.spec.processes for s in what.todo)
         where = places(device, workers, gpus_per_run=processes, compile=compile, cuda_graph=cuda_graph)
@@ -115,12 +117,14 @@ def _compute(what: Plan, results: Path, where: list[Place], retry: bool) -> dict
         raise typer.Exit(130) from None
 
 
-def _under_torchrun(what: Plan, results: Path, device: Device, retry: bool) -> dict[str, State]:
+def _under_torchrun(
+    what: Plan, results: Path, device: Device, retry: bool, switches: dict[str, bool]
+) -> dict[str, State]:
     """This process is one of the user's group, which trains one run after another."""
     if os.environ["RANK"] == "0":
         _make_folders(what)
     on_gpu = device == Device.CUDA or (device == Device.AUTO and gpu_names())
-    return train_under_torchrun(what.todo, results, "cuda" if on_gpu else "cpu", retry)
+    return train_under_torchrun(what.todo, results, "cuda" if on_gpu else "cpu", retry, switches)
 
 
 def _stop(*_: object) -> None:
@@ -128,7 +132,8 @@ def _stop(*_: object) -> None:
 
 
 def _again() -> str:
-    return " ".join(["gam-bench", *sys.argv[1:]])
+    """The command that was typed, but for --force, which would begin finished runs anew."""
+    return shlex.join(["gam-bench", *(word for word in sys.argv[1:] if word != "--force")])
 
 
 def _report_failures(after: Plan, states: dict[str, State], results: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -106,13 +107,17 @@ class LocalQueue:
             ended[uid] = state
             worker.standing = None
             self._watcher.ended(uid, state, text)
-        if waiting:
-            worker.standing = waiting.popleft()
-            run = worker.standing.run
+        if not waiting:
+            with suppress(OSError):  # it may have died already
+                worker.connection.send(None)
+            return
+        worker.standing = waiting.popleft()
+        self._watcher.started(worker.standing)
+        run = worker.standing.run
+        try:
             worker.connection.send((run.spec.model_dump_json(), retry, self._forecasts.get(run.uid)))
-            self._watcher.started(worker.standing)
-        else:
-            worker.connection.send(None)
+        except OSError:  # it died between its last word and this one
+            self._bury(worker, waiting, ended)
 
     def _bury(self, worker: _Worker, waiting: deque[Standing], ended: dict[str, State]) -> None:
         """A worker is gone: its run is reported and left resumable, and another worker takes its place."""

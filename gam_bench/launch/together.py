@@ -18,10 +18,13 @@ def train_together(
     results: Path,
     device: str,
     threads: int,
-    retry: bool,
     on_epoch: Callable[[dict[str, Any]], None],
+    options: dict[str, Any],
 ) -> tuple[State, str]:
-    """Train `spec` in `spec.processes` processes, on as many GPUs from `device` on, or on the CPU."""
+    """Train `spec` in `spec.processes` processes, on as many GPUs from `device` on, or on the CPU.
+
+    `options`: the keyword arguments of `train` that are plain values, `switches` as a mapping.
+    """
     command = [
         sys.executable,
         "-m",
@@ -36,7 +39,7 @@ def train_together(
         str(results),
         device.partition(":")[0],
     ]
-    command += ["retry" if retry else "once"]
+    command += [json.dumps(options)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     kind, _, first = device.partition(":")
     if kind == "cuda":
@@ -71,7 +74,7 @@ def train_together(
 
 
 def train_under_torchrun(
-    todo: Sequence[Standing], results: Path, device: str, retry: bool
+    todo: Sequence[Standing], results: Path, device: str, retry: bool, switches: dict[str, bool]
 ) -> dict[str, State]:
     """Train runs one after another in the group of processes that the user's torchrun started.
 
@@ -80,6 +83,7 @@ def train_under_torchrun(
     """
     from gam_bench.train.group import joined
     from gam_bench.train.run import train
+    from gam_bench.train.switches import Switches
 
     states: dict[str, State] = {}
     with joined(device) as (group, own_device):
@@ -91,7 +95,15 @@ def train_under_torchrun(
                     flush=True,
                 )
 
-            outcome = train(spec, results, device=str(own_device), retry=retry, on_epoch=tell, group=group)
+            outcome = train(
+                spec,
+                results,
+                device=str(own_device),
+                retry=retry,
+                on_epoch=tell,
+                group=group,
+                switches=Switches(**switches),
+            )
             states[uid] = outcome.state
             if group.first:
                 print(f"{uid}: {outcome.state} {outcome.message}", flush=True)

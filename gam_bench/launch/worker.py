@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 import sys
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ def work(
 
             try:
                 if spec.processes > 1:
-                    state, text = train_together(spec, Path(results), device, threads, message[1], tell)
+                    options = {"retry": message[1], "forecast_seconds": message[2]}
+                    options |= {"switches": asdict(switches)}
+                    state, text = train_together(spec, Path(results), device, threads, tell, options)
                 else:
                     outcome = train(
                         spec,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gam_bench.cli import run
+
 NOTHING = {"CUDA_VISIBLE_DEVICES": "", "GAM_BENCH_DATA": "/nowhere"}
 """A machine without a GPU and without prepared data."""
 
@@ -219,6 +221,11 @@ def test_a_read_only_results_folder_is_one_clear_line(here):
     done = subprocess.run(command, capture_output=True, text=True, cwd=here, timeout=60)
     assert done.returncode == 2, done.stderr
     assert "error: cannot write to results/runs" in done.stderr
+
+
+def test_the_command_to_go_on_is_what_was_typed_but_begins_nothing_anew(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["gam-bench", "run", "my suite.yaml", "--force", "--workers", "2"])
+    assert run._again() == "gam-bench run 'my suite.yaml' --workers 2"
 
 
 def test_a_disk_that_fills_up_loses_nothing_and_is_told(here):

@@ -24,7 +24,8 @@ def results_of(tmp_path, settings):
     spec = RunSpec.resolve(settings)
     run = Run(spec, spec.uid, {})
     todo = standings([run], tmp_path)
-    LocalQueue(tmp_path, [Place("cpu", 1)], Silent()).run(todo, lambda _: 1.0)
+    queue = LocalQueue(tmp_path, [Place("cpu", 1)], Silent())
+    queue.run(todo, lambda _: 1.0, forecasts={run.uid: 7.0})
     return RunFolder.of(tmp_path, run.uid).result()
 
 
@@ -40,6 +41,7 @@ def test_two_processes_agree_with_one(tmp_path, tiny):
         assert two[figure] == pytest.approx(one[figure], rel=1e-3)
     assert two["test_accuracy"] * 797 == pytest.approx(round(two["test_accuracy"] * 797))
     assert two["test_accuracy"] == pytest.approx(one["test_accuracy"], abs=2.5 / 797)
+    assert two["forecast_seconds"] == one["forecast_seconds"] == 7.0
     assert two["forward_backward_passes"] == one["forward_backward_passes"]
     assert two["steps"] == one["steps"] == 8
 
