@@ -1,8 +1,11 @@
 """Files that ship with the package, and files that are written whole or not at all."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
+
+from gam_bench.errors import UserError
 
 
 def shipped(*parts: str) -> Path:
@@ -26,6 +29,16 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a file that the user asked for, its folder too, and say where it is. Raises UserError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    print(f"wrote {path}", file=sys.stderr)
 
 
 def _umask() -> int:

@@ -1,11 +1,14 @@
 """What all tests share: one thread, and small settings of a real run."""
 
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parent))  # for the helpers beside the tests: made_runs
 
 TINY: dict[str, Any] = {
     "dataset": "digits",

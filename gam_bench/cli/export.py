@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from gam_bench.cli.options import RESULTS, Only, Results, Seeds
-from gam_bench.cli.table import frame_of
 from gam_bench.errors import UserError
 
 
@@ -37,12 +36,12 @@ def command(
 
     Examples: `gam-bench export quickstart` · `gam-bench export quickstart --format csv`
     """
-    from gam_bench.report import export
+    from gam_bench.results.files import gather, write
 
-    frame = frame_of([suite], results, seeds, only, curves=True)
+    frame = gather([suite], results, seeds, only, curves=True)
     if frame.empty:
         raise UserError(f"{suite} holds no runs")
     name = str(frame["suite"].iat[0]) or Path(suite).stem
     path = output or results / name / f"runs.{format.value}"
-    export.write(frame, path)
+    write(frame, path)
     print(f"wrote {len(frame)} runs to {path}", file=sys.stderr)

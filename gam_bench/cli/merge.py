@@ -20,8 +20,8 @@ def command(
 
     Example: `gam-bench merge alice/runs.jsonl bob/runs.jsonl -o results/cifar100/runs.jsonl`
     """
-    from gam_bench.report import export, frame
+    from gam_bench.results import files
 
-    merged = export.merge([(str(path), frame.load(path, curves=True)) for path in sources])
-    export.write(merged, output)
+    merged = files.merge([(str(path), files.load(path, curves=True)) for path in sources])
+    files.write(merged, output)
     print(f"wrote {len(merged)} runs to {output}", file=sys.stderr)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from gam_bench.suite.select import parse_only, parse_seeds, select
-from gam_bench.suite.suite import Run, Suite, load
+from gam_bench.suite.select import chosen
+from gam_bench.suite.suite import Run, Suite
 
 SuiteName = Annotated[
     str,
@@ -35,6 +35,17 @@ GpusPerRun = Annotated[
         help="Train each run in N data-parallel processes (setting `processes`, part of its identity).",
     ),
 ]
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SUITE|FILE…", help="A suite, or results: run folders' folder, runs.jsonl, runs.csv."
+    ),
+]
+Margin = Annotated[
+    float,
+    typer.Option(min=0.0, metavar="POINTS", help="Within so many points a published accuracy is reproduced."),
+]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 RESULTS = Path("results")
@@ -44,6 +55,5 @@ def planned(
     name: str, seeds: str = "", only: list[str] | None = None, gpus_per_run: int | None = None
 ) -> tuple[Suite, list[Run]]:
     """The suite and the chosen ones of its runs. Raises UserError for anything unknown."""
-    suite = load(name, parse_seeds(seeds))
-    runs = select(suite.runs, parse_only(only or []))
+    suite, runs = chosen(name, seeds, only or [])
     return suite, [run.changed(processes=gpus_per_run) for run in runs] if gpus_per_run else runs

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from gam_bench.cli.options import RESULTS, GpusPerRun, Json, Only, Results, Seeds, SuiteName, planned
-from gam_bench.cli.text import duration
 from gam_bench.launch.forecast import Forecast
 from gam_bench.launch.forecast import calibrate as measure
 from gam_bench.launch.places import here, places
 from gam_bench.launch.plan import Plan, plan
+from gam_bench.report.words import duration
 from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing, standings
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gam_bench.cli.options import RESULTS, Only, Results, Seeds
-from gam_bench.cli.table import Sources, frame_of
+from gam_bench.cli.options import RESULTS, Only, Results, Seeds, Sources
 from gam_bench.errors import UserError
 
 
@@ -34,8 +33,9 @@ def command(
     Examples: `gam-bench plot quickstart` · `gam-bench plot cifar100 --format png -o figures`
     """
     from gam_bench.report import plots
+    from gam_bench.results.files import gather
 
-    panels = list(plots.panels(frame_of(sources, results, seeds, only, curves=True, environment=False)))
+    panels = list(plots.panels(gather(sources, results, seeds, only, curves=True, environment=False)))
     if not panels:
         raise UserError("there is no finished run to draw")
     try:

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gam_bench.cli.options import RESULTS, Only, Results, Seeds
-from gam_bench.cli.table import Margin, Sources, frame_of, write
+from gam_bench.cli.options import RESULTS, Margin, Only, Results, Seeds, Sources
 
 
 def command(
@@ -26,7 +25,9 @@ def command(
 
     Examples: `gam-bench report quickstart` · `gam-bench report results/cifar100/runs.jsonl -o cifar100.html`
     """
+    from gam_bench.files import write_output
     from gam_bench.report.page import page
+    from gam_bench.results.files import gather
 
-    frame = frame_of(sources, results, seeds, only, curves=True)
-    write(output or results / "report.html", page(frame, margin / 100))
+    frame = gather(sources, results, seeds, only, curves=True)
+    write_output(output or results / "report.html", page(frame, margin / 100))

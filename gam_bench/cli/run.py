@@ -12,7 +12,6 @@ import typer
 
 from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
 from gam_bench.cli.progress import progress
-from gam_bench.cli.table import print_tables
 from gam_bench.data.roots import require
 from gam_bench.hardware import gpu_names
 from gam_bench.launch.forecast import Forecast, passes
@@ -22,6 +21,7 @@ from gam_bench.launch.plan import Plan, plan
 from gam_bench.launch.together import train_under_torchrun
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import standings
+from gam_bench.suite.suite import Suite
 
 
 class Device(StrEnum):
@@ -86,9 +86,17 @@ def command(
     if os.environ.get("RANK", "0") != "0":
         return
     after = plan(standings(runs, results))
-    print_tables(loaded, after.standings)
+    _print_table(loaded, after)
     print(f"\nResults: {results / 'runs'}", file=sys.stderr)
     _report_failures(after, states, results)
+
+
+def _print_table(suite: Suite, after: Plan) -> None:
+    from gam_bench.report import render, table  # pandas takes its time: only once there is something to show
+    from gam_bench.results.frame import of_suite
+
+    made = table.build(of_suite(suite, after.standings, environment=False))
+    print(render.for_standard_output(made), end="")
 
 
 def _make_folders(what: Plan) -> None:

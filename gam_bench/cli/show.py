@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gam_bench.cli.options import Json, Only, Seeds, SuiteName, planned
-from gam_bench.suite.digest import Row, grids, left_alone, rows
+from gam_bench.report.words import shown
 from gam_bench.suite.suite import ASSUMED, DEFAULT, Run, Suite
+from gam_bench.suite.summary import Row, grids, left_alone, rows
 
 
 def command(suite: SuiteName, seeds: Seeds = "", only: Only = [], as_json: Json = False) -> None:  # noqa: B006
@@ -95,6 +96,4 @@ def _texts(values: Sequence[object]) -> str:
 
 
 def _text(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return shown(value, none="none")

@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.table import Table
 
 from gam_bench.cli.options import RESULTS, GpusPerRun, Json, Only, Results, Seeds, SuiteName, planned
-from gam_bench.cli.text import duration
 from gam_bench.launch import queue, status
 from gam_bench.launch.ledger import Ledger
+from gam_bench.report.words import duration
 from gam_bench.store.folder import State
 from gam_bench.store.scan import standings
 

@@ -7,11 +7,10 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
-from gam_bench.complaint import complaints
 from gam_bench.data.catalog import AUGMENTATIONS, Dataset
 from gam_bench.data.randomness import derive
 from gam_bench.data.splits import Split
-from gam_bench.errors import UserError, did_you_mean
+from gam_bench.errors import UserError, complaints, did_you_mean
 
 
 class Source(Protocol):

@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from gam_bench.complaint import complaints
-from gam_bench.errors import UserError, did_you_mean
+from gam_bench.errors import UserError, complaints, did_you_mean
 from gam_bench.files import shipped
 from gam_bench.suite import yaml
 

@@ -8,8 +8,7 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gam_bench.complaint import complaints
-from gam_bench.errors import UserError, did_you_mean
+from gam_bench.errors import UserError, complaints, did_you_mean
 from gam_bench.optim.catalog import Settings
 
 _TAKEN: WeakSet[Optimizer] = WeakSet()

@@ -4,12 +4,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from gam_bench.report import cost
-from gam_bench.report.cell import Cell
-from gam_bench.report.compare import seeds_to_decide
-from gam_bench.report.finding import FEW, Finding
-from gam_bench.report.metric import Metric
-from gam_bench.report.published import Figure, citations
+from gam_bench.compare import cost
+from gam_bench.compare.cell import Cell
+from gam_bench.compare.claim import Finding
+from gam_bench.compare.paired import seeds_to_decide
+from gam_bench.report.words import FEW, hours
+from gam_bench.results.figures import Figure
+from gam_bench.results.published import PublishedFigure
+from gam_bench.suite.sources import known_sources
+
+DEVICES = {"cuda": "GPU", "cpu": "CPU worker"}
 
 
 def seeds(number: int) -> list[str]:
@@ -21,7 +25,7 @@ def seeds(number: int) -> list[str]:
     ]
 
 
-def statistics(chosen: Metric, found: Sequence[Finding]) -> list[str]:
+def statistics(chosen: Figure, found: Sequence[Finding]) -> list[str]:
     """What bold, p and the intervals mean, and what so few seeds cannot say."""
     tested = [finding for finding in found if finding.comparison is not None]
     if not tested:
@@ -50,11 +54,31 @@ def statistics(chosen: Metric, found: Sequence[Finding]) -> list[str]:
 
 def hardware(table: pd.DataFrame) -> list[str]:
     """What the finished runs took, and the machines behind their times."""
-    machines = cost.hardware(table)
-    if not machines:
+    found = machines(table)
+    if not found:
         return []
-    alike = ", compared only within each" if len(machines) > 1 else ""
-    return [f"Computing: {cost.spent(table)}. Times on {'; '.join(machines)}{alike}."]
+    alike = ", compared only within each" if len(found) > 1 else ""
+    return [f"Computing: {spent(table)}. Times on {'; '.join(found)}{alike}."]
+
+
+def machines(table: pd.DataFrame) -> list[str]:
+    """The machines behind the finished runs' times: `NVIDIA A100, 4 threads (12 runs)`."""
+    return [
+        f"{name}, {_threads(threads)} ({runs} run{'s' * (runs != 1)})"
+        for name, threads, runs in cost.machines(table)
+    ]
+
+
+def _threads(number: float) -> str:
+    return "threads unknown" if number != number else f"{number:.0f} thread{'s' * (number != 1)}"
+
+
+def spent(table: pd.DataFrame) -> str:
+    """What all finished runs took, for example `3.2 h of GPU time`; empty without any."""
+    return ", ".join(
+        f"{hours(number)} of {DEVICES.get(kind, kind)} time"
+        for kind, number in sorted(cost.hours(table).items())
+    )
 
 
 def precision(table: pd.DataFrame) -> list[str]:
@@ -80,7 +104,7 @@ def assumed(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def published(figures: Sequence[Figure], chosen: Metric, margin: float) -> list[str]:
+def published(figures: Sequence[PublishedFigure], chosen: Figure, margin: float) -> list[str]:
     """The rule of the verdicts, and each source in full."""
     if not figures:
         return []
@@ -90,4 +114,4 @@ def published(figures: Sequence[Figure], chosen: Metric, margin: float) -> list[
         "Published ± is the sd over runs."
     )
     sources = sorted({figure.source for figure in figures})
-    return [rule, *(f"{source}: {citations()[source]}." for source in sources)]
+    return [rule, *(f"{source}: {known_sources()[source]}." for source in sources)]

@@ -9,12 +9,14 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from gam_bench.report import cost, lists, plots
-from gam_bench.report.cell import title
-from gam_bench.report.published import citations
+from gam_bench.compare import cost
+from gam_bench.compare.claim import CLAIMS, claims
+from gam_bench.compare.verdict import MARGIN, Verdict, tally
+from gam_bench.report import notes, page_tables, plots
 from gam_bench.report.render import sentences
-from gam_bench.report.table import CLAIMED, Table, build, claims
-from gam_bench.report.verdict import CLAIMS, MARGIN, Verdict, tally
+from gam_bench.report.table import CLAIMED, Table, build
+from gam_bench.report.words import hours, title
+from gam_bench.suite.sources import known_sources
 
 DRAWN = 24
 """So many tasks have figures in the page."""
@@ -39,11 +41,11 @@ def page(frame: pd.DataFrame, margin: float = MARGIN) -> str:
         sentences=sentences(table),
         tasks=drawn,
         more_tasks=more,
-        cells=lists.cells(frame, margin),
+        cells=page_tables.cells(frame, margin),
         spent=_spent(frame),
-        targets=lists.targets(frame),
-        runs=lists.runs(frame),
-        settings=lists.settings(frame),
+        targets=page_tables.targets(frame),
+        runs=page_tables.runs(frame),
+        settings=page_tables.settings(frame),
         citations=_citations(frame),
         environment=_environment(frame),
         css=(assets / "page.css").read_text(encoding="utf-8"),
@@ -64,17 +66,17 @@ def _scores(frame: pd.DataFrame, table: Table) -> list[tuple[str, str, str]]:
     bad = states["failed"] + states["diverged"]
     if bad:
         scores.append(("Failed or diverged", str(bad), "failed"))
-    verdicts = [judged.verdict for judged in table.judgements.values() if judged.verdict != Verdict.NONE]
+    verdicts = [cell.judgement.verdict for cell in table.cells if cell.judgement.verdict != Verdict.NONE]
     if verdicts:
         scores.append(("Published figures", tally(verdicts), _one(verdicts)))
-    for better, worse in CLAIMS if table.cells[0].metric.name in CLAIMED else ():
+    for better, worse in CLAIMS if table.metrics[0].name in CLAIMED else ():
         standings = claims([finding for _, finding in table.findings], better, worse)
         if standings:
             scores.append((f"{title(better)} > {title(worse)}", tally(standings), _one(standings)))
-    hours = cost.hours(frame)
-    if hours:
-        kind, number = max(hours.items(), key=lambda item: item[1])
-        scores.append((f"{cost.DEVICES.get(kind, kind)} time", cost.duration(number), ""))
+    taken = cost.hours(frame)
+    if taken:
+        kind, number = max(taken.items(), key=lambda item: item[1])
+        scores.append((f"{notes.DEVICES.get(kind, kind)} time", hours(number), ""))
     return scores
 
 
@@ -96,17 +98,17 @@ def _tasks(frame: pd.DataFrame) -> tuple[list[dict[str, Any]], int]:
 
 def _spent(frame: pd.DataFrame) -> str:
     """What all finished runs cost, and on what."""
-    machines = cost.hardware(frame)
+    machines = notes.machines(frame)
     if not machines:
         return "No run is finished yet."
     alike = "Times are compared only on equal hardware. " if len(machines) > 1 else ""
-    total = f"{cost.spent(frame)} for all finished runs, evaluation included."
+    total = f"{notes.spent(frame)} for all finished runs, evaluation included."
     return f"{total} {alike}Hardware: {'; '.join(machines)}."
 
 
 def _citations(frame: pd.DataFrame) -> list[tuple[str, str]]:
     used = {source for text in set(frame["sources"]) if text for source in json.loads(text).values()}
-    return sorted((key, text) for key, text in citations().items() if key in used)
+    return sorted((key, text) for key, text in known_sources().items() if key in used)
 
 
 def _environment(frame: pd.DataFrame) -> list[tuple[str, str]]:

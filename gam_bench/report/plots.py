@@ -18,9 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gam_bench.report.cell import sort_key, telling, title
-from gam_bench.report.cost import pareto
-from gam_bench.report.published import shown
+from gam_bench.compare.cell import sort_key, telling
+from gam_bench.compare.cost import pareto
+from gam_bench.report.words import shown, title
 
 COLOURS = {
     "sgd": "#6b7280", "adam": "#57534e", "adamw": "#a16207", "sam": "#d97706", "gam": "#2563eb",

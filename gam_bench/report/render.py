@@ -2,14 +2,17 @@
 
 import html
 import re
+import shutil
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tabulate import tabulate
 
-from gam_bench.report.records import as_csv, as_json
+from gam_bench.report.as_data import as_csv, as_json
 from gam_bench.report.table import Entry, Table
+from gam_bench.report.words import sentence
 
 SHOWN_FINDINGS = 24
 """A table on a terminal or in a paper names at most so many comparisons; json and csv have them all."""
@@ -165,6 +168,13 @@ def terminal(table: Table, *, colour: bool = False, width: int = 0) -> str:
     return "\n".join(line.rstrip() for line in out)
 
 
+def for_standard_output(table: Table) -> str:
+    """Coloured and folded where a person looks at a terminal, plain and unfolded in a pipe."""
+    if not sys.stdout.isatty():
+        return render(table, "terminal")
+    return terminal(table, colour=True, width=shutil.get_terminal_size().columns) + "\n"
+
+
 def _ansi(code: str) -> Callable[[str], str]:
     return lambda text: f"\x1b[{code}m{text}\x1b[0m"
 
@@ -177,7 +187,7 @@ def _folder(width: int) -> Callable[[str], str]:
 def sentences(table: Table) -> list[str]:
     """The findings, each with its row; of many, the first and how many more."""
     told = [
-        f"{where}: {finding.sentence()}." if where else f"{finding.sentence()}."
+        f"{where}: {sentence(finding)}." if where else f"{sentence(finding)}."
         for where, finding in table.findings
     ]
     if len(told) <= SHOWN_FINDINGS:

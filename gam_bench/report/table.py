@@ -11,13 +11,14 @@ from typing import Any
 
 import pandas as pd
 
+from gam_bench.compare import cost
+from gam_bench.compare.cell import TASK, Cell, Sample, cells, check_key, sort_key, telling
+from gam_bench.compare.claim import CLAIMS, PASSES, Finding, claims, findings
+from gam_bench.compare.verdict import MARGIN, Judgement, Verdict, tally
 from gam_bench.errors import UserError
-from gam_bench.report import cost, notes
-from gam_bench.report.cell import TASK, Cell, cells, check_key, sort_key, telling, title
-from gam_bench.report.finding import Finding, findings
-from gam_bench.report.metric import DEFAULT, SIDE, Metric, metric
-from gam_bench.report.published import Match, matches, shown
-from gam_bench.report.verdict import CLAIMS, MARGIN, Judgement, Standing, Verdict, claim, judge, tally
+from gam_bench.report import notes
+from gam_bench.report.words import differences, shown, title
+from gam_bench.results.figures import DEFAULT, SIDE, Figure, metric
 
 ROOM = 6
 """Up to so many rows the default table has lines for loss, flatness and cost below the accuracy."""
@@ -61,8 +62,7 @@ class Table:
     findings: list[tuple[str, Finding]]
     notes: list[str]
     cells: list[Cell]
-    published: dict[int, list[Match]] = field(default_factory=dict)  # id(cell) → matches
-    judgements: dict[int, Judgement] = field(default_factory=dict)  # id(cell) → verdict
+    metrics: list[Figure]
 
     @property
     def named(self) -> bool:
@@ -101,15 +101,12 @@ def build(
     check_key(frame, [*down, *across])
     frame = cost.add_relative(frame)
     wanted = [metric(name) for name in metrics] or _default_metrics(frame, down)
-    passes = metric("forward_backward_passes")
-    made = cells(frame, [*down, *across], [*wanted, passes] if passes not in wanted else wanted)
-    main = [cell for cell in made if cell.metric == wanted[0]]
-    found = findings(main, [cell.mean for cell in made if cell.metric == passes])
-    every = [cell for cell in made if cell.metric in wanted]
-    return _Builder(frame, wanted, down, across, margin, every, main, found).table()
+    passes = metric(PASSES)  # of which equal compute is judged
+    made = cells(frame, [*down, *across], wanted if passes in wanted else [*wanted, passes], margin)
+    return _Builder(frame, wanted, down, across, margin, made, findings(made)).table()
 
 
-def _default_metrics(frame: pd.DataFrame, down: Sequence[str]) -> list[Metric]:
+def _default_metrics(frame: pd.DataFrame, down: Sequence[str]) -> list[Figure]:
     number = len(frame[list(down)].drop_duplicates()) if down else 1
     names = [DEFAULT, *(SIDE if number <= ROOM else ())]
     return [metric(name) for name in names if name == DEFAULT or frame[name].notna().any()]
@@ -117,27 +114,24 @@ def _default_metrics(frame: pd.DataFrame, down: Sequence[str]) -> list[Metric]:
 
 @dataclass
 class _Builder:
-    """The parts of one table while it is put together. `main`: the cells of the first metric."""
+    """The parts of one table while it is put together."""
 
     frame: pd.DataFrame
-    metrics: list[Metric]
+    metrics: list[Figure]
     down: list[str]
     across: list[str]
     margin: float
-    every: list[Cell]
-    main: list[Cell]
+    cells: list[Cell]
     found: list[Finding]
     footnotes: dict[str, int] = field(default_factory=dict)  # text → number
 
     def __post_init__(self) -> None:
-        self.published = {id(cell): matches(cell.settings, cell.metric.name) for cell in self.main}
-        self.judgements = {id(cell): self._judge(cell) for cell in self.main}
-        self.best = {id(finding.better) for finding in self.found if finding.leads and finding.significant}
-        whole = Counter(cell.planned for cell in self.main if cell.n == cell.planned > 1).most_common(1)
+        self.best = {finding.better.place for finding in self.found if finding.leads and finding.significant}
+        whole = Counter(cell.planned for cell in self.cells if cell.main.n == cell.planned > 1).most_common(1)
         self.seeds = whole[0][0] if whole else 0  # of the usual cell
 
     def table(self) -> Table:
-        columns = sorted({self._column(cell) for cell in self.main}, key=partial(_order, self.across))
+        columns = sorted({self._column(cell) for cell in self.cells}, key=partial(_order, self.across))
         lines = self._lines(columns)  # before the notes: it numbers the footnotes
         return Table(
             title=f"{self._name()}: {self.metrics[0].heading}, mean ± sd over seeds",
@@ -148,62 +142,53 @@ class _Builder:
             lines=lines,
             findings=[(self._where(self._row(finding.one)), finding) for finding in self.found],
             notes=self._notes(),
-            cells=self.every,
-            published=self.published,
-            judgements=self.judgements,
+            cells=self.cells,
+            metrics=self.metrics,
         )
 
     def _lines(self, columns: Sequence[Place]) -> list[Line]:
-        """Row by row: the main metric, what is published of it, the other metrics."""
-        grid = {(cell.metric.name, self._row(cell), self._column(cell)): cell for cell in self.every}
+        """Row by row: the main figure, what is published of it, the other figures."""
+        grid = {(self._row(cell), self._column(cell)): cell for cell in self.cells}
         lines = []
-        for row in sorted({self._row(cell) for cell in self.main}, key=partial(_order, self.down)):
+        for row in sorted({self._row(cell) for cell in self.cells}, key=partial(_order, self.down)):
             blank = ("",) * len(row)
-            first = [grid.get((self.metrics[0].name, row, column)) for column in columns]
+            line = [grid.get((row, column)) for column in columns]
             what = self.metrics[0].subheading if len(self.metrics) > 1 else ""
-            entries = tuple(_entry(cell, (self.seeds, self.seeds), self.best) for cell in first)
+            entries = tuple(self._measured(cell) for cell in line)
             lines.append(Line(self._where(row), tuple(map(shown, row)), what, entries, "measured"))
-            lines += self._published_lines(first, blank)
+            lines += self._published_lines(line, blank)
             for chosen in self.metrics[1:]:
-                others = [grid.get((chosen.name, row, column)) for column in columns]
-                entries = tuple(
-                    _entry(cell, (head.n, head.planned) if head else (0, 0), set())
-                    for cell, head in zip(others, first, strict=True)
-                )
+                entries = tuple(_side(cell, chosen.name) for cell in line)
                 lines.append(Line("", blank, chosen.subheading, entries, "side"))
         return lines
 
+    def _measured(self, cell: Cell | None) -> Entry:
+        if cell is None:
+            return Entry("")
+        return _entry(cell, cell.main, (self.seeds, self.seeds), cell.place in self.best)
+
     def _published_lines(self, line: Sequence[Cell | None], blank: tuple[str, ...]) -> list[Line]:
         """The published figures below a measured line, and the verdicts; nothing where none is published."""
-        if not any(cell is not None and self.published[id(cell)] for cell in line):
+        if not any(cell is not None and cell.published for cell in line):
             return []
         figures, verdicts = [], []
         for cell in line:
-            if cell is None or not self.published[id(cell)]:
-                figures.append(Entry("—"))
-                verdicts.append(Entry("—"))
-            else:
-                figures.append(Entry(self._figure(self.published[id(cell)][0], cell.metric)))
-                verdicts.append(Entry(_verdict(self.judgements[id(cell)])))
+            told = cell is not None and cell.published
+            figures.append(Entry(self._figure(cell) if cell and told else "—"))
+            verdicts.append(Entry(_verdict(cell.judgement) if cell and told else "—"))
         return [
             Line("", blank, "published", tuple(figures), "published"),
             Line("", blank, "verdict", tuple(verdicts), "verdict"),
         ]
 
-    def _figure(self, match: Match, shape: Metric) -> str:
-        text = f"{shape.spread_text(match.figure.value, match.figure.sd)} {match.figure.source}"
-        if match.differences:
-            number = self.footnotes.setdefault("; ".join(match.differences), len(self.footnotes) + 1)
+    def _figure(self, cell: Cell) -> str:
+        match = cell.published[0]
+        found = match.figure
+        text = f"{cell.main.metric.spread_text(found.value, found.sd)} {found.source}"
+        if unlike := differences(match):
+            number = self.footnotes.setdefault("; ".join(unlike), len(self.footnotes) + 1)
             text += f" [{number}]"
         return text
-
-    def _judge(self, cell: Cell) -> Judgement:
-        found = self.published[id(cell)]
-        if cell.mean is None:
-            return (
-                Judgement(Verdict.UNDECIDED, reason="no finished run") if found else Judgement(Verdict.NONE)
-            )
-        return judge(cell.n, cell.mean, cell.sd, found[0].figure if found else None, self.margin)
 
     def _row(self, cell: Cell) -> Place:
         return tuple(cell.key[name] for name in self.down)
@@ -249,7 +234,7 @@ class _Builder:
 
     def _scoreboard(self) -> str:
         """One line on top: figures reproduced, claims supported."""
-        verdicts = [judgement.verdict for judgement in self.judgements.values()]
+        verdicts = [cell.judgement.verdict for cell in self.cells]
         if all(verdict == Verdict.NONE for verdict in verdicts):
             parts = ["No published figure for these cells."]
         else:
@@ -262,25 +247,16 @@ class _Builder:
         return " ".join(parts)
 
     def _notes(self) -> list[str]:
-        figures = [found[0].figure for found in self.published.values() if found]
+        figures = [cell.published[0].figure for cell in self.cells if cell.published]
         return [
             *notes.seeds(self.seeds),
             *notes.statistics(self.metrics[0], self.found),
             *notes.hardware(self.frame),
             *notes.precision(self.frame),
-            *notes.assumed(self.main),
+            *notes.assumed(self.cells),
             *(f"[{number}] {text}." for text, number in self.footnotes.items()),
             *notes.published(figures, self.metrics[0], self.margin),
         ]
-
-
-def claims(found: Sequence[Finding], better: str, worse: str) -> list[Standing]:
-    """How the claim that one optimizer beats the other stands on each task where both were run."""
-    return [
-        claim(f.gain, f.p_holm) if f.one.optimizer == better else claim(-f.gain, f.p_holm)
-        for f in found
-        if not f.equal_compute and {f.one.optimizer, f.other.optimizer} == {better, worse}
-    ]
 
 
 def _order(names: Sequence[str], values: Place) -> tuple[Any, ...]:
@@ -291,16 +267,19 @@ def _head(name: str, value: Any) -> str:
     return title(value) if name == "optimizer" else f"{name.replace('_', ' ')} {shown(value)}"
 
 
-def _entry(cell: Cell | None, usual: tuple[int, int], best: set[int]) -> Entry:
+def _side(cell: Cell | None, name: str) -> Entry:
+    """A figure below the main one, whose seeds are the usual ones."""
+    return Entry("") if cell is None else _entry(cell, cell.sample(name), (cell.main.n, cell.planned))
+
+
+def _entry(cell: Cell, sample: Sample, usual: tuple[int, int], best: bool = False) -> Entry:
     """`84.73 ± 1.52`, and `(2/5, 1 failed)` where finished and planned runs are not the `usual` ones."""
-    if cell is None:
-        return Entry("")
     bad = [f"{cell.states[state]} {state}" for state in ("failed", "diverged") if cell.states[state]]
-    told = ", ".join([f"{cell.n}/{cell.planned}", *bad])
-    if cell.mean is None:
+    told = ", ".join([f"{sample.n}/{cell.planned}", *bad])
+    if sample.mean is None:
         return Entry(f"— ({told})" if bad else "—")
-    text = cell.metric.spread_text(cell.mean, cell.sd)
-    return Entry(text if (cell.n, cell.planned) == usual else f"{text} ({told})", id(cell) in best)
+    text = sample.metric.spread_text(sample.mean, sample.sd)
+    return Entry(text if (sample.n, cell.planned) == usual else f"{text} ({told})", best)
 
 
 def _verdict(judgement: Judgement) -> str:

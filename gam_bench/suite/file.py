@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gam_bench.complaint import complaints
-from gam_bench.errors import UserError, did_you_mean
+from gam_bench.errors import UserError, complaints, did_you_mean
 from gam_bench.files import shipped
 from gam_bench.suite import yaml
 from gam_bench.suite.spec import Scalar

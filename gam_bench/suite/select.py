@@ -5,7 +5,7 @@ from typing import Any
 
 from gam_bench.errors import UserError, did_you_mean
 from gam_bench.suite.spec import all_settings
-from gam_bench.suite.suite import Run, matches
+from gam_bench.suite.suite import Run, Suite, load, matches
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -37,6 +37,12 @@ def parse_only(texts: Sequence[str]) -> dict[str, list[Any]]:
                 raise UserError(f"--only {text!r}: write SETTING=VALUE, for example optimizer=gam")
             where.setdefault(key, []).append(_scalar(value if equals else name))
     return where
+
+
+def chosen(name: str, seeds: str = "", only: Sequence[str] = ()) -> tuple[Suite, list[Run]]:
+    """A suite, and those of its runs that `--seeds` and `--only` name. Raises UserError."""
+    suite = load(name, parse_seeds(seeds))
+    return suite, select(suite.runs, parse_only(only))
 
 
 def select(runs: Sequence[Run], where: dict[str, list[Any]]) -> list[Run]:

@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gam_bench.complaint import complaints
 from gam_bench.data.catalog import AUGMENTATIONS, DATASETS
-from gam_bench.errors import UserError, did_you_mean
+from gam_bench.errors import UserError, complaints, did_you_mean
 from gam_bench.models import catalog as models
 from gam_bench.optim.catalog import BASES, OPTIMIZERS
 
@@ -158,6 +157,18 @@ def all_settings() -> frozenset[str]:
     """Every setting that some run can have."""
     entries = (entry for catalogue in COMPONENTS.values() for entry in catalogue.values())
     return OWN_SETTINGS.union(*(entry.settings.model_fields for entry in entries))
+
+
+@cache
+def default(setting: str) -> Any:
+    """What a setting is where nobody says anything, of a run or of the components that bring it; None if it
+    must be given."""
+    if setting in OWN_SETTINGS:
+        field = RunSpec.model_fields[setting]
+        return None if field.is_required() else field.default
+    entries = (entry for catalogue in COMPONENTS.values() for entry in catalogue.values())
+    known = (entry.settings.model_fields for entry in entries if setting in entry.settings.model_fields)
+    return next((fields[setting].default for fields in known), None)
 
 
 def _name(part: str, values: Mapping[str, Any]) -> Any:

@@ -5,9 +5,9 @@ import tracemalloc
 
 from made_runs import record
 
-from gam_bench.report.frame import frame
 from gam_bench.report.render import render
 from gam_bench.report.table import build
+from gam_bench.results.frame import frame
 
 OPTIMIZERS = ("sgd", "sam", "gam", "exact-gam", "sam+gam")
 

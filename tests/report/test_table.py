@@ -8,9 +8,10 @@ import pytest
 from made_runs import published_runs, record, runs
 
 from gam_bench.errors import UserError
-from gam_bench.report.frame import frame
 from gam_bench.report.render import render
 from gam_bench.report.table import build
+from gam_bench.report.words import conclusion, names, sentence
+from gam_bench.results.frame import frame
 
 
 def entries(table, kind="measured"):
@@ -18,7 +19,7 @@ def entries(table, kind="measured"):
 
 
 def told(table):
-    return {finding.names(): finding for _, finding in table.findings}
+    return {names(finding): finding for _, finding in table.findings}
 
 
 def spread(mean, n, width=0.002):
@@ -131,21 +132,20 @@ def test_less_is_better_where_it_is(random):
     made["test_loss"] = [*spread(0.3, 8), *random.permutation(spread(0.2, 8))]
     table = build(made, ["test_loss"])
     assert [entry.best for entry in table.lines[0].entries] == [False, True]
-    assert told(table)["GAM − SGD"].conclusion() == "GAM is better"
+    assert conclusion(told(table)["GAM − SGD"]) == "GAM is better"
     assert "GAM > SGD" not in table.scoreboard  # the claim is of accuracy
 
 
 def test_few_seeds_say_what_they_cannot_say():
-    def conclusion(n):
-        return told(build(runs({"sgd": spread(0.80, n), "gam": spread(0.85, n, 0.004)})))[
-            "GAM − SGD"
-        ].sentence()
+    def told_of(n):
+        made = build(runs({"sgd": spread(0.80, n), "gam": spread(0.85, n, 0.004)}))
+        return sentence(told(made)["GAM − SGD"])
 
-    assert conclusion(1).endswith("n = 1: one seed says nothing about chance")
-    assert conclusion(2).endswith("p = 0.5, n = 2: two seeds give no interval and no p-value below 0.5")
-    assert conclusion(3).endswith("n = 3: GAM is better on 3 of 3 seeds, too few to tell from chance")
-    assert re.search(r"95 % interval \[.*\] \(t: \[.*\]\), p = 0.25, n = 3", conclusion(3))
-    assert conclusion(6).endswith("GAM is better")
+    assert told_of(1).endswith("n = 1: one seed says nothing about chance")
+    assert told_of(2).endswith("p = 0.5, n = 2: two seeds give no interval and no p-value below 0.5")
+    assert told_of(3).endswith("n = 3: GAM is better on 3 of 3 seeds, too few to tell from chance")
+    assert re.search(r"95 % interval \[.*\] \(t: \[.*\]\), p = 0.25, n = 3", told_of(3))
+    assert told_of(6).endswith("GAM is better")
 
 
 def test_holm_is_over_all_comparisons_of_the_table(random):
@@ -160,7 +160,7 @@ def test_only_like_is_compared_with_like():
     made = pd.concat([runs({"sgd": [0.8] * 3}), runs({"gam": [0.9] * 3}, batch_size=256)], ignore_index=True)
     finding = told(build(made))["GAM − SGD"]
     assert finding.comparison is None
-    assert finding.sentence() == "GAM − SGD: not compared, batch_size 256 against 64"
+    assert sentence(finding) == "GAM − SGD: not compared, batch_size 256 against 64"
     tuned = pd.concat(
         [runs({"sgd": [0.8] * 3}, lr=0.1), runs({"gam": [0.9] * 3}, lr=0.05, rho=0.2)], ignore_index=True
     )
@@ -169,7 +169,7 @@ def test_only_like_is_compared_with_like():
 
 def test_without_a_common_seed_nothing_is_compared():
     made = frame([record("sgd", 0, 0.8), record("sgd", 1, 0.8), record("sam", 5, 0.9), record("sam", 6, 0.9)])
-    assert told(build(made))["SAM − SGD"].sentence() == "SAM − SGD: not compared, no finished seed in common"
+    assert sentence(told(build(made))["SAM − SGD"]) == "SAM − SGD: not compared, no finished seed in common"
 
 
 def test_equal_compute_sets_sgd_with_four_times_the_epochs_beside_gam():
@@ -205,7 +205,7 @@ def test_the_rerun_reproduces_its_own_figures(rerun):
     assert entries(table, "verdict") == [["reproduced"] * 3]
     assert table.scoreboard.startswith("Published figures: 3 reproduced.")
     # batch 256 against 128: accelerated GAM is not compared with SGD
-    assert told(table)["GAM − SGD"].reason == "not compared, batch_size 256 against 128"
+    assert conclusion(told(table)["GAM − SGD"]) == "not compared, batch_size 256 against 128"
     assert told(table)["ExactGAM − SGD"].significant
 
 
@@ -229,7 +229,7 @@ def test_times_of_different_hardware_are_never_divided():
 
 
 def test_the_number_of_assumed_settings_is_noted(suite, results):
-    from gam_bench.report.frame import of_suite
+    from gam_bench.results.frame import of_suite
     from gam_bench.store.scan import standings
 
     table = build(of_suite(suite, standings(suite.runs, results)))

@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtrit
 
 Array = NDArray[np.float64]
 
@@ -135,8 +135,3 @@ def seeds_to_decide(comparisons: int, level: float = LEVEL) -> int:
     while comparisons * 2.0 ** (1 - n) >= level:
         n += 1
     return n
-
-
-def student_two_sided(t: float, df: float) -> float:
-    """Two-sided p-value of Student's t."""
-    return float(2 * stdtr(df, -abs(t)))

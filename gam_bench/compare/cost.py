@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gam_bench.report.cell import tuned
-from gam_bench.report.frame import settings
+from gam_bench.compare.cell import tuned
+from gam_bench.results.frame import settings
 
 HARDWARE = ["device_name", "threads"]
-DEVICES = {"cuda": "GPU", "cpu": "CPU worker"}
 
 
 def add_relative(table: pd.DataFrame) -> pd.DataFrame:
@@ -33,21 +32,12 @@ def add_relative(table: pd.DataFrame) -> pd.DataFrame:
     return made
 
 
-def hardware(table: pd.DataFrame) -> list[str]:
-    """The machines behind the finished runs' times, most runs first: `NVIDIA A100, 4 threads (12 runs)`."""
+def machines(table: pd.DataFrame) -> list[tuple[str, float, int]]:
+    """The machines behind the finished runs' times, most runs first: name, threads (NaN if unknown), runs."""
     done = table[(table["state"] == "done") & (table["device_name"] != "")]
     counts = done.groupby(HARDWARE, dropna=False).size().reset_index(name="runs")
     counts = counts.sort_values(["runs", *HARDWARE], ascending=[False, True, True])
-    return [
-        f"{device}, {_threads(threads)} ({number} run{'s' * (number != 1)})"
-        for device, threads, number in counts.itertuples(index=False)
-    ]
-
-
-def _threads(number: float) -> str:
-    if not np.isfinite(number):
-        return "threads unknown"
-    return f"{number:.0f} thread{'s' * (number != 1)}"
+    return list(counts.itertuples(index=False, name=None))
 
 
 def hours(table: pd.DataFrame) -> dict[str, float]:
@@ -56,19 +46,6 @@ def hours(table: pd.DataFrame) -> dict[str, float]:
     seconds = done["total_seconds"].fillna(done["train_seconds"]).dropna()
     totals = seconds.groupby(done["device"].loc[seconds.index]).sum()
     return {str(device): float(total) / 3600 for device, total in totals.items()}
-
-
-def spent(table: pd.DataFrame) -> str:
-    """What all finished runs took, for example `3.2 h of GPU time`; empty without any."""
-    return ", ".join(
-        f"{duration(number)} of {DEVICES.get(kind, kind)} time"
-        for kind, number in sorted(hours(table).items())
-    )
-
-
-def duration(number: float) -> str:
-    """Hours as people read them: `12.0 min`, `3.2 h`."""
-    return f"{number * 60:.1f} min" if number < 1 else f"{number:,.1f} h"
 
 
 def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:

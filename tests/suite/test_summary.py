@@ -4,9 +4,9 @@ from itertools import product
 
 import pytest
 
-from gam_bench.suite.digest import factors, grids, left_alone, rows
 from gam_bench.suite.file import suite_names
 from gam_bench.suite.suite import DEFAULT, VARIED, load
+from gam_bench.suite.summary import factors, grids, left_alone, rows
 
 MINE = """
 title: A test

@@ -5,9 +5,10 @@ import io
 import json
 from typing import Any
 
-from gam_bench.report.cell import TASK, Cell
-from gam_bench.report.finding import Finding
+from gam_bench.compare.cell import TASK, Cell, Sample
+from gam_bench.compare.claim import Finding
 from gam_bench.report.table import Table
+from gam_bench.report.words import conclusion, differences
 
 
 def as_json(table: Table) -> str:
@@ -31,56 +32,64 @@ def as_csv(table: Table) -> str:
 
 def records(table: Table) -> list[dict[str, Any]]:
     """Each cell as JSON: settings, mean, sd, n, planned, what it was compared with, what is published."""
-    compared: dict[int, list[Finding]] = {}
+    compared: dict[tuple[Any, ...], list[Finding]] = {}
     for _, finding in table.findings:
-        compared.setdefault(id(finding.one), []).append(finding)
-    return [_record(table, cell, compared.get(id(cell), [])) for cell in table.cells]
+        compared.setdefault(finding.one.place, []).append(finding)
+    return [
+        _measured(cell, cell.sample(metric.name))
+        | (_judged(cell, compared.get(cell.place, [])) if metric == table.metrics[0] else {})
+        for cell in table.cells
+        for metric in table.metrics
+    ]
 
 
-def _record(table: Table, cell: Cell, found: list[Finding]) -> dict[str, Any]:
+def _measured(cell: Cell, sample: Sample) -> dict[str, Any]:
     task = {name: cell.settings.get(name) for name in ("dataset", "label_noise", "augmentation", "model")}
     more = {name: value for name, value in cell.key.items() if name not in (*TASK, "optimizer")}
-    record: dict[str, Any] = {
+    return {
         **task,
         **more,
         "optimizer": cell.optimizer,
-        "metric": cell.metric.name,
-        "selection": cell.metric.selection,
-        "mean": cell.mean,
-        "sd": cell.sd,
-        "n": cell.n,
+        "metric": sample.metric.name,
+        "selection": sample.metric.selection,
+        "mean": sample.mean,
+        "sd": sample.sd,
+        "n": sample.n,
         "planned": cell.planned,
         "failed": cell.states["failed"],
         "diverged": cell.states["diverged"],
-        "seeds": sorted(cell.values),
+        "seeds": sorted(sample.values),
         "assumed_settings": cell.assumed,
     }
-    if id(cell) not in table.published:
-        return record
-    judgement = table.judgements[id(cell)]
-    record["comparisons"] = [_comparison(finding) for finding in found]
-    record["published"] = [
-        {
-            "source": match.figure.source,
-            "table": match.figure.table,
-            "value": match.figure.value,
-            "spread": match.figure.spread,
-            "spread_kind": match.figure.spread_kind or None,
-            "n": match.figure.n,
-            "differences": list(match.differences),
-        }
-        for match in table.published[id(cell)]
-    ]
-    record["verdict"] = {
-        "verdict": str(judgement.verdict),
-        "difference": judgement.difference,
-        "low": judgement.low,
-        "high": judgement.high,
-        "p": judgement.p,
-        "seeds": judgement.seeds,
-        "reason": judgement.reason,
+
+
+def _judged(cell: Cell, found: list[Finding]) -> dict[str, Any]:
+    """What the cell's main figure was compared with."""
+    judgement = cell.judgement
+    return {
+        "comparisons": [_comparison(finding) for finding in found],
+        "published": [
+            {
+                "source": match.figure.source,
+                "table": match.figure.table,
+                "value": match.figure.value,
+                "spread": match.figure.spread,
+                "spread_kind": match.figure.spread_kind or None,
+                "n": match.figure.n,
+                "differences": differences(match),
+            }
+            for match in cell.published
+        ],
+        "verdict": {
+            "verdict": str(judgement.verdict),
+            "difference": judgement.difference,
+            "low": judgement.low,
+            "high": judgement.high,
+            "p": judgement.p,
+            "seeds": judgement.seeds,
+            "reason": judgement.reason,
+        },
     }
-    return record
 
 
 def _comparison(finding: Finding) -> dict[str, Any]:
@@ -98,7 +107,7 @@ def _comparison(finding: Finding) -> dict[str, Any]:
         "t_high": found.t_high if found else None,
         "p": found.p if found else None,
         "p_holm": finding.p_holm,
-        "conclusion": finding.conclusion(),
+        "conclusion": conclusion(finding),
     }
 
 

@@ -1,4 +1,4 @@
-"""A cell of a table: the runs that differ in nothing but the seed, and what they measured."""
+"""A cell of a table: runs that differ in nothing but the seed, what they measured, how it is judged."""
 
 import json
 import math
@@ -12,19 +12,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gam_bench.compare.match import Match, matches
+from gam_bench.compare.verdict import MARGIN, Judgement, Verdict, judge
 from gam_bench.data.catalog import AUGMENTATIONS, DATASETS
 from gam_bench.errors import UserError, did_you_mean
 from gam_bench.optim.catalog import BASES, OPTIMIZERS
-from gam_bench.report.frame import settings as settings_of
-from gam_bench.report.frame import varying
-from gam_bench.report.metric import Metric
+from gam_bench.results.figures import Figure
+from gam_bench.results.frame import settings as settings_of
+from gam_bench.results.frame import varying
 
 TASK = ("dataset", "label_noise", "model", "augmentation")
 """What a row of a table is about, by default."""
-TITLES = {
-    "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "sam": "SAM", "gam": "GAM",
-    "exact-gam": "ExactGAM", "sam+gam": "SAM+GAM",
-}  # fmt: skip
 
 
 @cache
@@ -36,30 +34,12 @@ def tuned() -> frozenset[str]:
     return frozenset(brought | schedule | {"optimizer", "perturbation", "micro_batch", "seed"})
 
 
-@dataclass
-class Cell:
-    """Runs with equal settings, one a seed.
+@dataclass(frozen=True)
+class Sample:
+    """One figure of a cell's finished runs: seed → value, in stored units."""
 
-    `key`: the settings that tell cells of the table apart. `values`: seed → metric of the finished runs,
-    stored units. `states`: how many runs are in each state. `assumed`: how many of the settings no source
-    gives; None if unknown.
-    """
-
-    key: dict[str, Any]
-    settings: dict[str, Any]
-    metric: Metric
+    metric: Figure
     values: dict[int, float]
-    states: Counter[str]
-    assumed: int | None = None
-    runs: list[str] = field(default_factory=list)
-
-    @property
-    def optimizer(self) -> str:
-        return str(self.settings["optimizer"])
-
-    @property
-    def planned(self) -> int:
-        return sum(self.states.values())
 
     @property
     def n(self) -> int:
@@ -75,9 +55,51 @@ class Cell:
         return float(np.std(list(self.values.values()), ddof=1)) if self.n > 1 else None
 
 
-def title(optimizer: str) -> str:
-    """An optimizer as papers write it."""
-    return TITLES.get(optimizer, optimizer)
+@dataclass
+class Cell:
+    """Runs with equal settings, one a seed.
+
+    `key`: the settings that tell cells of the table apart. `samples`: what was measured, the table's main
+    figure first. `states`: how many runs are in each state. `assumed`: how many of the settings no source
+    gives; None if unknown. `published`: the figures that answer to the main one, best match first, and
+    `judgement`: the verdict beside the first of them.
+    """
+
+    key: dict[str, Any]
+    settings: dict[str, Any]
+    samples: tuple[Sample, ...]
+    states: Counter[str]
+    assumed: int | None = None
+    runs: list[str] = field(default_factory=list)
+    published: list[Match] = field(default_factory=list)
+    judgement: Judgement = Judgement(Verdict.NONE)  # noqa: RUF009, it is frozen
+
+    @property
+    def main(self) -> Sample:
+        """Of the figure that the table is about."""
+        return self.samples[0]
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """Where in the table it stands: no other cell has it."""
+        return tuple(self.key.values())
+
+    @property
+    def row(self) -> tuple[Any, ...]:
+        """The settings that tell cells apart, but for the optimizer."""
+        return tuple(value for name, value in self.key.items() if name != "optimizer")
+
+    @property
+    def optimizer(self) -> str:
+        return str(self.settings["optimizer"])
+
+    @property
+    def planned(self) -> int:
+        return sum(self.states.values())
+
+    def sample(self, metric: str) -> Sample:
+        """What was measured of the figure of this name."""
+        return next(sample for sample in self.samples if sample.metric.name == metric)
 
 
 def telling(table: pd.DataFrame) -> list[str]:
@@ -116,32 +138,44 @@ def check_key(table: pd.DataFrame, names: Sequence[str]) -> None:
         )
 
 
-def cells(table: pd.DataFrame, key: Sequence[str], metrics: Sequence[Metric]) -> list[Cell]:
-    """All cells of all metrics, in order of first appearance."""
+def cells(
+    table: pd.DataFrame, key: Sequence[str], metrics: Sequence[Figure], margin: float = MARGIN
+) -> list[Cell]:
+    """All cells in order of first appearance, judged by the first of `metrics` within `margin`."""
     constant = [name for name in settings_of(table) if name != "seed"]
-    columns = {metric.name: _column(table, metric.name) for metric in metrics}
+    columns = [(metric, _column(table, metric.name)) for metric in metrics]
     states, seeds, uids = table["state"].tolist(), table["seed"].tolist(), table["uid"].tolist()
     sources = table["sources"].tolist()
-    made = []
     groups = _groups(table, list(key))
     firsts = table[constant].iloc[[rows[0] for rows in groups]].to_dict("records")
+    made = []
     for rows, first in zip(groups, firsts, strict=True):
         settings = {str(name): value for name, value in first.items() if not _missing(value)}
-        counted = Counter(states[row] for row in rows)
-        for metric in metrics:
-            column = columns[metric.name]
-            values = {
-                seeds[row]: column[row]
-                for row in rows
-                if states[row] == "done" and math.isfinite(column[row])
-            }
-            made.append(
-                Cell(
-                    {name: settings.get(name) for name in key}, settings, metric, values, counted,
-                    _assumed(sources[rows[0]]), [uids[row] for row in rows],
-                )
-            )  # fmt: skip
+        done = [row for row in rows if states[row] == "done"]
+        samples = tuple(
+            Sample(metric, {seeds[row]: column[row] for row in done if math.isfinite(column[row])})
+            for metric, column in columns
+        )
+        cell = Cell(
+            key={name: settings.get(name) for name in key},
+            settings=settings,
+            samples=samples,
+            states=Counter(states[row] for row in rows),
+            assumed=_assumed(sources[rows[0]]),
+            runs=[uids[row] for row in rows],
+            published=matches(settings, metrics[0].name),
+        )
+        cell.judgement = _judged(cell, margin)
+        made.append(cell)
     return made
+
+
+def _judged(cell: Cell, margin: float) -> Judgement:
+    if not cell.published:
+        return Judgement(Verdict.NONE)
+    if cell.main.mean is None:
+        return Judgement(Verdict.UNDECIDED, reason="no finished run")
+    return judge(cell.main.n, cell.main.mean, cell.main.sd, cell.published[0].figure, margin)
 
 
 def _groups(table: pd.DataFrame, key: list[str]) -> list[list[int]]:

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_runs import record, runs
 
-from gam_bench.report import cost
-from gam_bench.report.frame import frame
+from gam_bench.compare import cost
+from gam_bench.report import notes
+from gam_bench.results.frame import frame
 
 points = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12)
 
@@ -56,12 +57,12 @@ def test_hours_by_device():
         ]
     )
     assert cost.hours(made) == {"cpu": 0.25, "cuda": 1.5}
-    assert cost.spent(made) == "15.0 min of CPU worker time, 1.5 h of GPU time"
+    assert notes.spent(made) == "15.0 min of CPU worker time, 1.5 h of GPU time"
 
 
 def test_hardware_most_runs_first():
     made = frame([record("sgd", s, 0.8, device_name="B" if s else "A", threads=4) for s in range(3)])
-    assert cost.hardware(made) == ["B, 4 threads (2 runs)", "A, 4 threads (1 run)"]
+    assert notes.machines(made) == ["B, 4 threads (2 runs)", "A, 4 threads (1 run)"]
 
 
 def test_what_the_target_cost():

@@ -1,4 +1,5 @@
-"""Made-up results: figures of a run, frames of runs, the ten-seed re-run as if measured here."""
+"""Made-up results: figures of a run, frames of runs, the ten-seed re-run as if measured here; and fixtures of
+them, which a folder's conftest imports."""
 
 import csv
 import json
@@ -6,10 +7,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pytest
 
 from gam_bench.files import shipped
-from gam_bench.report.frame import frame, of_suite
+from gam_bench.results.frame import frame, of_suite
 from gam_bench.store.folder import RunFolder
 from gam_bench.store.scan import standings
 from gam_bench.suite.suite import Suite, load
@@ -155,3 +158,24 @@ def record(optimizer: str, seed: int, value: float, **settings: Any) -> dict[str
         "seed": seed,
         "test_accuracy": value,
     }
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Suite:
+    return small_suite(tmp_path)
+
+
+@pytest.fixture
+def results(tmp_path: Path, suite: Suite) -> Path:
+    return small_results(tmp_path / "results", suite)
+
+
+@pytest.fixture(scope="session")
+def rerun() -> pd.DataFrame:
+    """The ten-seed re-run of `runs.csv`: last epoch, basic augmentation, the radii that were meant."""
+    return published_runs("basic")
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(20260101)

@@ -8,14 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from gam_bench.report import cost, plots
-from gam_bench.report.cell import TASK, Cell, telling, title
-from gam_bench.report.finding import Finding
-from gam_bench.report.frame import settings as settings_of
-from gam_bench.report.metric import METRICS, Metric, metric
-from gam_bench.report.published import shown
-from gam_bench.report.table import Table, build
-from gam_bench.report.verdict import Verdict
+from gam_bench.compare import cost
+from gam_bench.compare.cell import TASK, Cell, Sample, telling
+from gam_bench.compare.claim import Finding
+from gam_bench.compare.verdict import Verdict
+from gam_bench.report import plots
+from gam_bench.report.table import build
+from gam_bench.report.words import interval, shown, title
+from gam_bench.results.figures import METRICS, Figure, metric
+from gam_bench.results.frame import settings as settings_of
 
 _CELL_METRICS = (
     "test_accuracy", "best_test_accuracy", "test_loss", "lambda_max", "hessian_trace",
@@ -49,7 +50,7 @@ def cells(frame: pd.DataFrame, margin: float) -> List:
     metrics = [metric(name) for name in _CELL_METRICS if name == "test_accuracy" or known[name].notna().any()]
     table = build(frame, [chosen.name for chosen in metrics], margin=margin)
     to_base = {
-        id(f.one): f for _, f in reversed(table.findings) if f.other.optimizer == f.one.settings["base"]
+        f.one.place: f for _, f in reversed(table.findings) if f.other.optimizer == f.one.settings["base"]
     }
     keys = [name for name in telling(frame) if name != "optimizer"]
     heads = [(name.replace("_", " "), "" if name in TASK and name != "label_noise" else "n") for name in keys]
@@ -63,39 +64,32 @@ def cells(frame: pd.DataFrame, margin: float) -> List:
         ("verdict", ""),
         ("assumed", "n"),
     ]
-    rows = []
-    for place in range(0, len(table.cells), len(metrics)):
-        group = table.cells[place : place + len(metrics)]
-        rows.append(_cell_row(table, group, keys, to_base.get(id(group[0]))))
+    rows = [_cell_row(cell, metrics, keys, to_base.get(cell.place)) for cell in table.cells]
     return List(heads, rows)
 
 
 def _cell_row(
-    table: Table, group: Sequence[Cell], keys: Sequence[str], finding: Finding | None
+    cell: Cell, metrics: Sequence[Figure], keys: Sequence[str], finding: Finding | None
 ) -> list[Field]:
-    main = group[0]
-    row = [Field(shown(main.key.get(name)), kind=_numeric(main.key.get(name))) for name in keys]
-    row += [_optimizer(main.optimizer), Field(f"{main.n}/{main.planned}", main.n, "n")]
-    row += [_mean(cell) for cell in group]
-    c, shape = finding.comparison if finding else None, main.metric
+    main, shape = cell.main, cell.main.metric
+    row = [Field(shown(cell.key.get(name)), kind=_numeric(cell.key.get(name))) for name in keys]
+    row += [_optimizer(cell.optimizer), Field(f"{main.n}/{cell.planned}", main.n, "n")]
+    row += [_mean(cell.sample(chosen.name)) for chosen in metrics]
+    c = finding.comparison if finding else None
     row.append(Field(shape.text(c.difference, sign=True), c.difference, "n") if c else Field("", kind="n"))
-    interval = (
-        f"[{shape.text(c.low, sign=True)}, {shape.text(c.high, sign=True)}]"
-        if c and c.low is not None
-        else ""
-    )
-    row.append(Field(interval, c.low if interval and c else None, "n"))
+    known = c is not None and c.low is not None
+    row.append(Field(interval(cell, c.low, c.high), c.low, "n") if c and known else Field("", kind="n"))
     p = finding.p_holm if finding else None
     row.append(Field("" if p is None else f"{p:.2g}", p, "n"))
-    found = table.published[id(main)]
-    row.append(Field(f"{shape.text(found[0].figure.value)} {found[0].figure.source}" if found else "—"))
-    verdict = table.judgements[id(main)].verdict
+    figures = [match.figure for match in cell.published]
+    row.append(Field(f"{shape.text(figures[0].value)} {figures[0].source}" if figures else "—"))
+    verdict = cell.judgement.verdict
     row.append(Field(str(verdict), kind="none" if verdict == Verdict.NONE else str(verdict)))
-    row.append(Field(shown(main.assumed), kind="n"))
+    row.append(Field(shown(cell.assumed), kind="n"))
     return row
 
 
-def _heading(chosen: Metric) -> str:
+def _heading(chosen: Figure) -> str:
     """Short, but never hiding that a figure was picked on the test set."""
     return (
         f"best {chosen.subheading}, picked on it"
@@ -108,10 +102,10 @@ def _optimizer(name: str) -> Field:
     return Field(title(name), tint=name.replace("+", "-") if name in plots.COLOURS else "other")
 
 
-def _mean(cell: Cell) -> Field:
-    if cell.mean is None:
+def _mean(sample: Sample) -> Field:
+    if sample.mean is None:
         return Field("—", "", "n")
-    return Field(cell.metric.spread_text(cell.mean, cell.sd), cell.mean, "n")
+    return Field(sample.metric.spread_text(sample.mean, sample.sd), sample.mean, "n")
 
 
 def _numeric(value: Any) -> str:
@@ -161,7 +155,7 @@ def targets(frame: pd.DataFrame) -> List:
 
 def runs(frame: pd.DataFrame) -> List:
     """A row a run."""
-    metrics: list[Metric] = [
+    metrics: list[Figure] = [
         METRICS[name]
         for name in ("test_accuracy", "test_loss", "lambda_max", "train_seconds")
         if frame[name].notna().any()

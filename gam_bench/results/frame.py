@@ -1,19 +1,17 @@
 """Results as one tidy pandas DataFrame: a row a planned run.
 
-Columns, all in stored units:
+Columns, all in stored units (`results/COLUMNS.md` lists them):
 
-- `uid`, `state` (missing, running, done, failed, diverged, stale), `suite`, `suite_title`, `error` (last
-  line): text;
+- those of `HEAD` and `TAIL`: text;
 - every setting of the run under its own name (`dataset`, `optimizer`, `rho`, `epochs`, …); missing where the
   run's components have no such setting;
-- the result columns below, float64 (missing where the run is not done) or text;
+- the figures of `results.figures`: float64 (missing where the run is not done), text, or flags;
 - `env_*`: the environment, text;
-- `sources`: JSON text, setting → citation key, `assumed`, or `suite` for what the suite itself varies; empty
-  if unknown;
 - `curve_*` (with `curves=True`): a tuple of floats, one an epoch.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from gam_bench.errors import UserError
+from gam_bench.results.figures import CURVES, FIGURES, NUMBERS, STORED
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.suite.spec import OWN_SETTINGS, RunSpec
 
@@ -29,77 +28,21 @@ if TYPE_CHECKING:
     from gam_bench.store.scan import Standing
     from gam_bench.suite.suite import Suite
 
-RESULTS: dict[str, tuple[str, str]] = {
-    "test_accuracy": ("fraction", "last epoch"),
-    "test_loss": ("nats", "last epoch"),
-    "best_test_accuracy": ("fraction", "best epoch, picked on the test set"),
-    "best_test_epoch": ("epoch", "the epoch of best_test_accuracy, from 1"),
-    "validation_accuracy": ("fraction", "last epoch; missing without a validation split"),
-    "validation_loss": ("nats", "last epoch"),
-    "best_validation_epoch": ("epoch", "from 1"),
-    "test_accuracy_at_best_validation": ("fraction", "test accuracy of best_validation_epoch"),
-    "train_accuracy": ("fraction", "running, last epoch, on augmented images"),
-    "train_loss": ("nats", "running, last epoch"),
-    "lambda_max": ("", "largest eigenvalue of the training loss's Hessian, last epoch"),
-    "hessian_trace": ("", "trace of that Hessian"),
-    "hessian_trace_se": ("", "standard error of the trace estimate"),
-    "forward_backward_passes": ("passes", "in total, of one batch each"),
-    "steps": ("steps", "of the optimizer"),
-    "train_seconds": ("s", "training alone, device-synchronised"),
-    "eval_seconds": ("s", "evaluation"),
-    "total_seconds": ("s", "both, and start-up"),
-    "images_per_second": ("1/s", "training images"),
-    "peak_memory_bytes": ("bytes", "of the device"),
-    "parameters": ("", "trainable"),
-    "flops_per_step": ("", "floating point operations"),
-    "threads": ("", "CPU threads of the run"),
-    "attempts": ("", "how often the run was started"),
+HEAD: dict[str, str] = {
+    "uid": "the run's identity and the name of its folder",
+    "state": "missing, running, done, failed, diverged or stale",
+    "suite": "name of the suite that planned the run; empty for a folder alone",
+    "suite_title": "that suite's title",
 }
-"""Numeric result columns: unit, meaning. `seconds_per_epoch` (train_seconds / epochs) is added."""
-RESULT_TEXTS = ("device", "device_name", "finished_at")
-CURVES = (
-    "epoch",
-    "lr",
-    "train_loss",
-    "train_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "passes",
-    "train_seconds",
-)
-HEAD = ("uid", "state", "suite", "suite_title")
-NO_SETTINGS = frozenset(
-    (
-        *HEAD,
-        *RESULTS,
-        *RESULT_TEXTS,
-        "error",
-        "sources",
-        "seconds_per_epoch",
-        "relative_passes",
-        "relative_seconds",
-    )
-)
+TAIL: dict[str, str] = {
+    "error": "last line of what stopped a failed or diverged run",
+    "sources": "JSON, setting → citation key, `assumed`, `default`, or `suite` for what the suite varies",
+}
+"""The columns before and behind settings and figures: text, empty where there is nothing to say."""
+TEXTS = (*HEAD, *TAIL, *(figure.name for figure in FIGURES if figure.kind == "text"))
+NO_SETTINGS = frozenset((*HEAD, *TAIL, *(figure.name for figure in FIGURES)))
 
 Record = dict[str, Any]
-
-
-def load(path: str | Path, *, curves: bool = False, environment: bool = True) -> pd.DataFrame:
-    """The results in a results folder (`RESULTS/runs/UID/…`) or in an exported `runs.jsonl` or `runs.csv`.
-
-    A folder alone knows only the runs that were begun; `of_suite` adds the planned ones. `environment=False`
-    leaves the `env_*` columns of run folders out, which halves the reading. Raises UserError for what is no
-    results.
-    """
-    path = Path(path)
-    if path.is_dir():
-        for name in ("runs.jsonl", "runs.csv"):
-            if not (path / "runs").is_dir() and (path / name).is_file():
-                return load(path / name, curves=curves, environment=environment)
-        return frame(_scan(path, curves, environment))
-    from gam_bench.report import export
-
-    return export.read(path, curves=curves)
 
 
 def of_suite(
@@ -116,8 +59,12 @@ def of_suite(
     )
 
 
+def of_folder(results: Path, *, curves: bool = False, environment: bool = True) -> pd.DataFrame:
+    """A row for every run that was begun in a results folder, by uid. Raises UserError for what is none."""
+    return frame(_scan(results, curves, environment))
+
+
 def _scan(results: Path, curves: bool, environment: bool) -> Iterator[Record]:
-    """Every run folder in `results/runs`, by uid."""
     runs = results / "runs"
     if not runs.is_dir():
         raise UserError(
@@ -154,7 +101,7 @@ def _found(folder: RunFolder, state: State, result: Record | None, curves: bool,
     if state == State.MISSING:
         return record
     if result is not None:
-        record |= {key: value for key, value in result.items() if key in RESULTS or key in RESULT_TEXTS}
+        record |= {key: value for key, value in result.items() if key in STORED}
     elif state in (State.FAILED, State.DIVERGED):
         record["error"] = folder.error().partition("\n")[0]
     if environment:
@@ -162,11 +109,12 @@ def _found(folder: RunFolder, state: State, result: Record | None, curves: bool,
         record |= {f"env_{key}": str(value) for key, value in found.items() if value is not None}
     if curves:
         lines = folder.metrics()
-        for key in CURVES:
-            values = [line.get(key) for line in lines]
-            record[f"curve_{key}"] = tuple(
-                float("nan") if value is None else float(value) for value in values
-            )
+        for figure in CURVES:
+            values = [line.get(figure.name) for line in lines]
+            if any(value is not None for value in values):
+                record[f"curve_{figure.name}"] = tuple(
+                    math.nan if value is None else float(value) for value in values
+                )
     return record
 
 
@@ -178,11 +126,14 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
     made = pd.DataFrame(_columns(records))
     for name in OWN_SETTINGS - set(made.columns):
         made[name] = None
-    for name in RESULTS:
-        made[name] = pd.to_numeric(made[name], errors="raise").astype(float) if name in made else float("nan")
-    for name in ("uid", "state", "suite", "suite_title", "error", "sources", *RESULT_TEXTS):
+    for name in (figure.name for figure in FIGURES if not figure.derived and figure.kind != "text"):
+        if name in NUMBERS:
+            made[name] = pd.to_numeric(made[name], errors="raise").astype(float) if name in made else math.nan
+        elif name not in made:
+            made[name] = None
+    for name in TEXTS:
         made[name] = made[name].astype(object).where(made[name].notna(), "") if name in made else ""
-    epochs = made["epochs"].astype(float) if "epochs" in made else float("nan")
+    epochs = made["epochs"].astype(float) if "epochs" in made else math.nan
     made["seconds_per_epoch"] = made["train_seconds"] / epochs
     return made[sorted(made.columns, key=lambda name: _place(str(name)))]
 
@@ -202,7 +153,10 @@ def _columns(records: Iterable[Record]) -> dict[str, list[Any]]:
     return columns
 
 
-_ORDER = {name: place for place, name in enumerate((*HEAD, *RunSpec.model_fields, *RESULTS, *RESULT_TEXTS))}
+_ORDER = {
+    name: place
+    for place, name in enumerate((*HEAD, *RunSpec.model_fields, *(figure.name for figure in FIGURES), *TAIL))
+}
 
 
 def _place(name: str) -> tuple[int, int, str]:

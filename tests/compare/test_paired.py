@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from gam_bench.report.compare import bca, compare, holm, seeds_to_decide, sign_flip
+from gam_bench.compare.paired import bca, compare, holm, seeds_to_decide, sign_flip
 
 # Whole numbers: sums are exact, so both sides see the same ties.
 whole = st.lists(st.integers(-50, 50), min_size=3, max_size=9).filter(lambda values: len(set(values)) > 1)

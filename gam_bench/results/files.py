@@ -1,4 +1,5 @@
-"""Results as one file that can be committed: a row a run, with everything tables and pages are made of.
+"""Results read from where they are, and as one file that can be committed: a row a run, with everything that
+tables and pages are made of.
 
 `runs.jsonl` keeps types as they are; `runs.csv` holds the same columns for spreadsheets and R, learning
 curves as numbers with spaces between. Both give back the frame they were made from, so every table and page
@@ -15,11 +16,58 @@ import pandas as pd
 
 from gam_bench.errors import UserError
 from gam_bench.files import write_atomically
-from gam_bench.report.frame import HEAD, RESULT_TEXTS, RESULTS, Record, frame
+from gam_bench.results.figures import FIGURES, NUMBERS
+from gam_bench.results.frame import TAIL, TEXTS, Record, frame, of_folder, of_suite
+from gam_bench.store.scan import standings
+from gam_bench.suite.select import chosen
+from gam_bench.suite.spec import default
 
 SCHEMA = 1
 FORMATS = ("jsonl", "csv")
-_TEXT = frozenset((*HEAD, *RESULT_TEXTS, "error", "sources"))
+_DERIVED = frozenset(figure.name for figure in FIGURES if figure.derived)
+_AGAIN = frozenset(figure.name for figure in FIGURES if figure.again)
+_MAY_DIFFER = _AGAIN | _DERIVED | {"state", "suite", "suite_title", *TAIL, "curve_train_seconds"}
+"""What two copies of one run may disagree in."""
+
+
+def load(path: str | Path, *, curves: bool = False, environment: bool = True) -> pd.DataFrame:
+    """The results in a results folder (`RESULTS/runs/UID/…`) or in an exported `runs.jsonl` or `runs.csv`.
+
+    A folder alone knows only the runs that were begun; `of_suite` adds the planned ones. `environment=False`
+    leaves the `env_*` columns of run folders out, which halves the reading. Raises UserError for what is no
+    results.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return read(path, curves=curves)
+    for name in ("runs.jsonl", "runs.csv"):
+        if not (path / "runs").is_dir() and (path / name).is_file():
+            return read(path / name, curves=curves)
+    return of_folder(path, curves=curves, environment=environment)
+
+
+def gather(
+    sources: Sequence[str],
+    results: Path,
+    seeds: str = "",
+    only: Sequence[str] = (),
+    *,
+    curves: bool = False,
+    environment: bool = True,
+) -> pd.DataFrame:
+    """The runs that a command line names: files and folders are read, anything else is a suite with its
+    planned runs in `results`.
+    """
+    tables = []
+    for source in sources:
+        path = Path(source)
+        if path.suffix in (".jsonl", ".csv") or path.is_dir():
+            tables.append((source, load(path, curves=curves, environment=environment)))
+        else:
+            suite, runs = chosen(source, seeds, only)
+            found = of_suite(suite, standings(runs, results), curves=curves, environment=environment)
+            tables.append((source, found))
+    return tables[0][1] if len(tables) == 1 else merge(tables)
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
@@ -82,30 +130,21 @@ def merge(tables: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
 
 
 def _refuse_clash(uid: str, first: str, held: Record, second: str, record: Record) -> None:
-    """Settings must agree; figures too where both are done, times and machines apart."""
-    measured = {
-        "train_seconds",
-        "eval_seconds",
-        "total_seconds",
-        "images_per_second",
-        "peak_memory_bytes",
-        "attempts",
-    }
-    apart = (
-        measured
-        | set(RESULT_TEXTS)
-        | {"state", "error", "suite", "suite_title", "sources", "threads", "seconds_per_epoch"}
-    )
-    apart |= {"curve_train_seconds"}
+    """Settings must agree, and figures where both are done, times and machines apart.
+
+    What one of them does not know came with a later version: a setting at its default, or one more figure.
+    """
     both_done = held["state"] == record["state"] == "done"
-    for name in sorted(set(held) | set(record)):
-        figure = name in RESULTS or name.startswith("curve_")
-        if name in apart or name.startswith("env_") or (figure and not both_done):
+    for name in sorted((held.keys() | record.keys()) - _MAY_DIFFER):
+        figure = name in NUMBERS or name.startswith("curve_")
+        known = name in held and name in record
+        if name.startswith("env_") or (figure and not (both_done and known)):
             continue
-        if held.get(name) != record.get(name):
+        mine, its = held.get(name, default(name)), record.get(name, default(name))
+        if mine != its:
             raise UserError(
                 f"{uid} is in both {first} and {second} with different {name} "
-                f"({held.get(name)!r} and {record.get(name)!r}); leave one of the two out"
+                f"({mine!r} and {its!r}); leave one of the two out"
             )
 
 
@@ -113,14 +152,14 @@ def _record(row: Mapping[Any, Any]) -> Record:
     """A row without its missing values and derived columns, in plain Python types."""
     record: Record = {}
     for name, value in row.items():
-        if name == "seconds_per_epoch" or (name in _TEXT and value == "" and name != "suite"):
+        if name in _DERIVED or (name in TEXTS and value == "" and name != "suite"):
             continue
         if isinstance(value, tuple):
             if value:
                 record[str(name)] = [None if math.isnan(entry) else entry for entry in value]
         elif value is not None and value == value:
             plain = value.item() if hasattr(value, "item") else value
-            record[str(name)] = int(plain) if name in RESULTS and float(plain).is_integer() else plain
+            record[str(name)] = int(plain) if name in NUMBERS and float(plain).is_integer() else plain
     return record
 
 
@@ -178,7 +217,7 @@ def _value(name: str, text: str) -> Any:
     """The value that a CSV field was written from."""
     if name.startswith("curve_"):
         return [None if entry == "" else float(entry) for entry in text.split(" ")] if text else None
-    if name in _TEXT or name.startswith("env_"):
+    if name in TEXTS or name.startswith("env_"):
         return text or (None if name != "suite" else "")
     if text in ("", "True", "False"):
         return {"": None, "True": True, "False": False}[text]

@@ -1,6 +1,6 @@
-"""Does a measured mean reproduce a published one, and does a claim of order hold?
+"""Does a measured mean reproduce a published one?
 
-The rule for figures, by Welch's t on means with their standard errors (measured sd/√n; published spread and
+The rule, by Welch's t on means with their standard errors (measured sd/√n; published spread and
 n):
 
 - *reproduced*: two one-sided tests at 5 % each place the difference within ± the margin, which is to say its
@@ -12,9 +12,6 @@ n):
 
 A published mean without a spread is taken as the mean of its n runs (of one run where n is not stated) with
 the measured spread: the figure itself is then uncertain, and no number of our seeds can repair that.
-
-The rule for claims: *supported* when the paired difference has the claimed sign and a Holm-corrected p-value
-below 5 %, *contradicted* when it has the other sign and such a p-value, else *undecided*.
 """
 
 import math
@@ -24,8 +21,8 @@ from enum import StrEnum
 
 from scipy.special import stdtr, stdtrit
 
-from gam_bench.report.compare import LEVEL
-from gam_bench.report.published import Figure
+from gam_bench.compare.paired import LEVEL
+from gam_bench.results.published import PublishedFigure
 
 MARGIN = 0.005
 """Two accuracies within half a point are taken as the same result, unless the user sets another margin."""
@@ -56,7 +53,9 @@ class Judgement:
     reason: str = ""
 
 
-def judge(n: int, mean: float, sd: float | None, figure: Figure | None, margin: float = MARGIN) -> Judgement:
+def judge(
+    n: int, mean: float, sd: float | None, figure: PublishedFigure | None, margin: float = MARGIN
+) -> Judgement:
     """Judge n measured values (mean, sample sd; None for n = 1) against a published figure."""
     if figure is None:
         return Judgement(Verdict.NONE)
@@ -81,7 +80,7 @@ def judge(n: int, mean: float, sd: float | None, figure: Figure | None, margin: 
     return Judgement(Verdict.UNDECIDED, difference, low, high, p, seeds, reason)
 
 
-def _welch(n: int, sd: float, figure: Figure) -> tuple[float, float]:
+def _welch(n: int, sd: float, figure: PublishedFigure) -> tuple[float, float]:
     """Standard error and degrees of freedom of measured − published."""
     ours = sd**2 / n
     error = figure.standard_error
@@ -96,32 +95,13 @@ def _welch(n: int, sd: float, figure: Figure) -> tuple[float, float]:
     return math.sqrt(ours + theirs), (ours + theirs) ** 2 / parts if parts else math.inf
 
 
-def _seeds(sd: float, figure: Figure, margin: float) -> int | None:
+def _seeds(sd: float, figure: PublishedFigure, margin: float) -> int | None:
     """The fewest seeds for 80 % power of the equivalence test at true equality; None if none would do."""
     for n in range(2, MOST_SEEDS + 1):
         error, df = _welch(n, sd, figure)
         if (stdtrit(df, 1 - LEVEL) + stdtrit(df, 0.9)) * error <= margin:
             return n
     return None
-
-
-class Standing(StrEnum):
-    """Of a claim of order."""
-
-    SUPPORTED = "supported"
-    CONTRADICTED = "contradicted"
-    UNDECIDED = "undecided"
-
-
-CLAIMS: tuple[tuple[str, str], ...] = (("sam", "sgd"), ("gam", "sgd"), ("gam", "sam"))
-"""What the SAM and GAM papers claim of generalization: the first beats the second."""
-
-
-def claim(gain: float, p: float | None) -> Standing:
-    """Judge a claim from the gain of the claimed better one (> 0 is better) and the corrected p-value."""
-    if p is None or p >= LEVEL or gain == 0:
-        return Standing.UNDECIDED
-    return Standing.SUPPORTED if gain > 0 else Standing.CONTRADICTED
 
 
 def tally(judged: Sequence[StrEnum]) -> str:

@@ -6,12 +6,12 @@ import pytest
 from made_runs import record, small_frame
 
 from gam_bench.errors import UserError
-from gam_bench.report import load
-from gam_bench.report.export import merge, write
-from gam_bench.report.frame import frame
 from gam_bench.report.page import page
 from gam_bench.report.render import FORMATS, render
 from gam_bench.report.table import build
+from gam_bench.results import load
+from gam_bench.results.files import merge, write
+from gam_bench.results.frame import frame
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The published figures, and which of them a measured cell answers to.
+"""The published figures.
 
 Every row of `results/published/accuracy.csv` is read here and nowhere else; its README says what the columns
 mean.
@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from gam_bench.errors import UserError
 from gam_bench.files import shipped
@@ -47,7 +46,7 @@ _SPREADS = ("sd", "sem", "ci95")
 
 
 @dataclass(frozen=True)
-class Figure:
+class PublishedFigure:
     """One published accuracy (a fraction) with its spread, and what it was measured on.
 
     `settings` are the further settings that the source states; `epochs` and `n` are None, and `augmentation`
@@ -96,33 +95,13 @@ class Figure:
         return f"{self.source}, {self.table}"
 
 
-@dataclass(frozen=True)
-class Match:
-    """A published figure beside a measured cell.
-
-    `differences`: in what the two differ or are not known to agree, and the figure's own note; `unlike`: the
-    number of differing settings.
-    """
-
-    figure: Figure
-    differences: tuple[str, ...]
-    unlike: int
-
-
 @cache
-def figures() -> tuple[Figure, ...]:
+def figures() -> tuple[PublishedFigure, ...]:
     """All published accuracies. Raises UserError that names file, line and column of a wrong entry."""
     return read(shipped("results", "published", "accuracy.csv"))
 
 
-@cache
-def citations() -> dict[str, str]:
-    """Source key → citation."""
-    with shipped("results", "published", "sources.csv").open(encoding="utf-8", newline="") as file:
-        return {row["source"]: row["citation"] for row in csv.DictReader(file)}
-
-
-def read(path: Path) -> tuple[Figure, ...]:
+def read(path: Path) -> tuple[PublishedFigure, ...]:
     """The figures in a file of the layout of `accuracy.csv`, each row checked."""
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
@@ -137,7 +116,7 @@ def read(path: Path) -> tuple[Figure, ...]:
     return tuple(found)
 
 
-def _figure(row: dict[str, str]) -> Figure:
+def _figure(row: dict[str, str]) -> PublishedFigure:
     for column in ("source", "table", "dataset", "model", "optimizer", "base", "printed_value"):
         _demand(bool(row[column]), f"{column} is empty")
     _demand(row["metric"] in _METRICS, f"metric {row['metric']!r} is none of {', '.join(_METRICS)}")
@@ -150,7 +129,7 @@ def _figure(row: dict[str, str]) -> Figure:
     value = float(row["value"])
     converted = _PRINTED[row["printed_as"]](float(row["printed_value"]))
     _demand(0 <= value <= 1 and math.isclose(value, converted, abs_tol=1e-9), "value is not what was printed")
-    return Figure(
+    return PublishedFigure(
         source=row["source"],
         table=row["table"],
         dataset=row["dataset"],
@@ -174,61 +153,3 @@ def _figure(row: dict[str, str]) -> Figure:
 def _demand(holds: bool, complaint: str) -> None:
     if not holds:
         raise ValueError(complaint)
-
-
-def matches(settings: Mapping[str, Any], metric: str) -> list[Match]:
-    """The published figures for a cell with these settings, the most alike and best supported first.
-
-    Data set, label noise, model, augmentation, optimizer, base and epochs must agree. What else the source
-    states and the cell does differently is named, and so is what the source leaves open.
-    """
-    found = [
-        _match(figure, settings)
-        for figure in _by_place().get((settings["dataset"], settings["model"], settings["optimizer"]), ())
-        if figure.metric == metric and _same(figure, settings)
-    ]
-    return sorted(found, key=lambda match: (match.unlike, -(match.figure.n or 0)))
-
-
-@cache
-def _by_place() -> dict[tuple[str, str, str], list[Figure]]:
-    places: dict[tuple[str, str, str], list[Figure]] = {}
-    for figure in figures():
-        places.setdefault((figure.dataset, figure.model, figure.optimizer), []).append(figure)
-    return places
-
-
-def _same(figure: Figure, settings: Mapping[str, Any]) -> bool:
-    return (
-        figure.base == settings["base"]
-        and figure.epochs == settings["epochs"]
-        and math.isclose(figure.label_noise, settings["label_noise"])
-        and figure.augmentation in ("", settings["augmentation"])
-    )
-
-
-def _match(figure: Figure, settings: Mapping[str, Any]) -> Match:
-    unlike = [
-        f"{name} {text} there, {shown(settings.get(name))} here"
-        for name, text in figure.settings.items()
-        if not _equal(text, settings.get(name))
-    ]
-    open_ = ["augmentation not stated there"] * (not figure.augmentation) + [figure.note] * bool(figure.note)
-    return Match(figure, (*unlike, *open_), len(unlike))
-
-
-def _equal(text: str, value: Any) -> bool:
-    if isinstance(value, bool):
-        return text == str(value).lower()
-    if isinstance(value, int | float):
-        return math.isclose(float(text), value)
-    return text == value
-
-
-def shown(value: Any) -> str:
-    """A setting as a person writes it: 0.1 and not 0.10000000000000001, `—` for none."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "—"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)

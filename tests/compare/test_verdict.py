@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
 
-from gam_bench.report.published import figures
-from gam_bench.report.verdict import Standing, Verdict, claim, judge, tally
+from gam_bench.compare.claim import ClaimStanding, claim
+from gam_bench.compare.verdict import Verdict, judge, tally
+from gam_bench.results.published import figures
 
 FIGURE = next(
     f for f in figures() if (f.source, f.optimizer, f.dataset, f.n) == ("Waterloo", "sgd", "cifar100", 10)
@@ -100,10 +101,10 @@ def test_the_verdict_is_by_the_intervals(mean, sd, n):
     ],
 )
 def test_claims(gain, p, standing):
-    assert claim(gain, p) == Standing(standing)
+    assert claim(gain, p) == ClaimStanding(standing)
 
 
 def test_tally_counts_in_the_order_of_the_rule():
-    found = [Standing.UNDECIDED, Standing.SUPPORTED, Standing.UNDECIDED]
+    found = [ClaimStanding.UNDECIDED, ClaimStanding.SUPPORTED, ClaimStanding.UNDECIDED]
     assert tally(found) == "1 supported, 2 undecided"
     assert tally([]) == ""

@@ -1,0 +1,1 @@
+"""Judgement without ink: cells, paired differences, claims, verdicts, cost."""

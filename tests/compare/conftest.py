@@ -1,0 +1,3 @@
+"""Results to compare."""
+
+from made_runs import random, rerun, results, suite  # noqa: F401, fixtures
