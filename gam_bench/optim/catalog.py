@@ -47,14 +47,14 @@ class ExactGAMSettings(SharpnessSettings):
 
 
 class SGDSettings(Settings):
-    momentum: float = Field(0.9, ge=0, lt=1)
+    momentum: float = Field(0.9, ge=0, lt=1, description="share of the last step that is kept")
     nesterov: bool = Field(False, description="look-ahead momentum; needs momentum > 0")
 
 
 class AdamSettings(Settings):
     beta1: float = Field(0.9, ge=0, lt=1, description="decay of the first moment")
     beta2: float = Field(0.999, ge=0, lt=1, description="decay of the second moment")
-    eps: float = Field(1e-8, gt=0)
+    eps: float = Field(1e-8, gt=0, description="added to the denominator")
 
 
 @dataclass(frozen=True)

@@ -40,33 +40,41 @@ class RunSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    dataset: str
+    dataset: str = Field(description="a name of `gam-bench list datasets`")
     validation: float = Field(0.0, ge=0, lt=1, description="share of the training images held out")
     label_noise: float = Field(0.0, ge=0, le=1, description="share of the training labels drawn anew")
     image_size: int | None = Field(None, gt=0, description="pixels a side; none: the data set's own")
-    augmentation: str = "none"
+    augmentation: str = Field("none", description="a name of `gam-bench list augmentations`")
     augmentation_settings: dict[str, Scalar] = {}
-    model: str
+    model: str = Field(description="a name of `gam-bench list models`")
     pretrained: bool = Field(False, description="start from timm's pretrained weights")
-    optimizer: str
+    optimizer: str = Field(description="a name of `gam-bench list optimizers`")
     optimizer_settings: dict[str, Scalar] = {}
     base: str = Field("sgd", description="what takes the step; of a plain optimizer, itself")
     base_settings: dict[str, Scalar] = {}
     lr: float = Field(gt=0, description="peak learning rate")
     weight_decay: float = Field(0.0, ge=0, description="of the base optimizer, on every parameter")
-    schedule: Literal["constant", "cosine", "linear"] = "constant"
-    schedule_every: Literal["epoch", "step"] = "epoch"
+    schedule: Literal["constant", "cosine", "linear"] = Field(
+        "constant", description="how the learning rate goes from lr, after the warm-up, to min_lr"
+    )
+    schedule_every: Literal["epoch", "step"] = Field(
+        "epoch", description="how often the schedule moves the learning rate"
+    )
     warmup_epochs: float = Field(0.0, ge=0, description="epochs of linear growth from 0")
     min_lr: float = Field(0.0, ge=0, description="learning rate at the end of the schedule")
-    epochs: int = Field(gt=0)
+    epochs: int = Field(gt=0, description="passes over the training images")
     batch_size: int = Field(gt=0, description="images a step, over all processes")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="as in torch: s/K on every class")
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the final gradient")
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    perturbation: Literal["local", "global"] = "local"
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32", description="of matrix products and convolutions; bf16: autocast, weights stay fp32"
+    )
+    perturbation: Literal["local", "global"] = Field(
+        "local", description="of several processes: by each one's own gradient, or by the mean of all"
+    )
     processes: int = Field(1, gt=0, description="data-parallel processes; they change m of m-sharpness")
     micro_batch: int | None = Field(None, gt=0, description="images that share one perturbation")
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, description="of weights, order, augmentation, dropout, noise and splits")
 
     @classmethod
     def resolve(cls, settings: Mapping[str, Any]) -> "RunSpec":
@@ -161,14 +169,14 @@ def all_settings() -> frozenset[str]:
 
 @cache
 def default(setting: str) -> Any:
-    """What a setting is where nobody says anything, of a run or of the components that bring it; None if it
-    must be given."""
+    """What a setting is where nobody says anything; None if it must be given, or if that depends on more."""
     if setting in OWN_SETTINGS:
         field = RunSpec.model_fields[setting]
         return None if field.is_required() else field.default
     entries = (entry for catalogue in COMPONENTS.values() for entry in catalogue.values())
     known = (entry.settings.model_fields for entry in entries if setting in entry.settings.model_fields)
-    return next((fields[setting].default for fields in known), None)
+    found = {fields[setting].default for fields in known}
+    return found.pop() if len(found) == 1 else None
 
 
 def _name(part: str, values: Mapping[str, Any]) -> Any:
