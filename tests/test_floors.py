@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "gam_bench"
 
 FLOORS = (
     {"errors"},
-    {"files", "hardware", "commit"},
+    {"files", "hardware", "commit", "numerics"},
     {"optim", "models", "data"},
     {"suite"},
     {"store"},

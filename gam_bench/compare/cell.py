@@ -60,15 +60,16 @@ class Cell:
     """Runs with equal settings, one a seed.
 
     `key`: the settings that tell cells of the table apart. `samples`: what was measured, the table's main
-    figure first. `states`: how many runs are in each state. `assumed`: how many of the settings no source
-    gives; None if unknown. `published`: the figures that answer to the main one, best match first, and
-    `judgement`: the verdict beside the first of them.
+    figure first. `states`: how many runs are in each state. `numerics`: seed → numerics version of the
+    finished runs. `assumed`: how many of the settings no source gives; None if unknown. `published`: the
+    figures that answer to the main one, best match first, and `judgement`: the verdict beside the first.
     """
 
     key: dict[str, Any]
     settings: dict[str, Any]
     samples: tuple[Sample, ...]
     states: Counter[str]
+    numerics: dict[int, int] = field(default_factory=dict)
     assumed: int | None = None
     runs: list[str] = field(default_factory=list)
     published: list[Match] = field(default_factory=list)
@@ -145,7 +146,7 @@ def cells(
     constant = [name for name in settings_of(table) if name != "seed"]
     columns = [(metric, _column(table, metric.name)) for metric in metrics]
     states, seeds, uids = table["state"].tolist(), table["seed"].tolist(), table["uid"].tolist()
-    sources = table["sources"].tolist()
+    sources, numerics = table["sources"].tolist(), _column(table, "numerics")
     groups = _groups(table, list(key))
     firsts = table[constant].iloc[[rows[0] for rows in groups]].to_dict("records")
     made = []
@@ -161,6 +162,7 @@ def cells(
             settings=settings,
             samples=samples,
             states=Counter(states[row] for row in rows),
+            numerics={seeds[row]: int(numerics[row]) for row in done},
             assumed=_assumed(sources[rows[0]]),
             runs=[uids[row] for row in rows],
             published=matches(settings, metrics[0].name),

@@ -47,9 +47,9 @@ class Finding:
     """`one` − `other` on one task, by their main figure.
 
     `comparison` is None where the two cannot be compared: they are `unlike` in settings that a fair
-    comparison shares, or have no finished seed in common. `p_holm` is corrected for the number of comparisons
-    in the table, `family`. `equal_compute`: the two spent the same passes over different epochs. `leads`: the
-    two are the best and the runner-up of their row.
+    comparison shares, or have no finished seed in common that one numerics version computed. `p_holm` is
+    corrected for the number of comparisons in the table, `family`. `equal_compute`: the two spent the same
+    passes over different epochs. `leads`: the two are the best and the runner-up of their row.
     """
 
     one: Cell
@@ -164,7 +164,8 @@ def _compare(one: Cell, other: Cell) -> Finding:
 
 def _paired(one: Cell, other: Cell, *, equal_compute: bool = False) -> Finding:
     mine, its = one.main.values, other.main.values
-    differences = [mine[seed] - its[seed] for seed in sorted(mine.keys() & its.keys())]
+    shared = sorted(seed for seed in mine.keys() & its.keys() if one.numerics[seed] == other.numerics[seed])
+    differences = [mine[seed] - its[seed] for seed in shared]
     comparison = compare(differences) if differences else None
     return Finding(one, other, comparison, equal_compute=equal_compute)
 

@@ -93,6 +93,18 @@ def precision(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def numerics(rows: Sequence[tuple[str, set[int]]]) -> list[str]:
+    """The rows whose runs were computed by different numerics versions; `rows`: their names and versions."""
+    mixed = [
+        f"{name or 'all'} ({', '.join(map(str, sorted(versions)))})"
+        for name, versions in rows
+        if len(versions) > 1
+    ]
+    if not mixed:
+        return []
+    return [f"Runs of different numerics versions, which are not paired, in: {'; '.join(mixed)}."]
+
+
 def assumed(cells: Sequence[Cell]) -> list[str]:
     """How many settings behind a cell no source gives."""
     counts = sorted({cell.assumed for cell in cells if cell.assumed is not None})

@@ -190,6 +190,13 @@ class _Builder:
             text += f" [{number}]"
         return text
 
+    def _versions(self) -> list[tuple[str, set[int]]]:
+        """Each row's name, and the numerics versions of its finished runs."""
+        found: dict[Place, set[int]] = {}
+        for cell in self.cells:
+            found.setdefault(self._row(cell), set()).update(cell.numerics.values())
+        return [(self._where(row), found[row]) for row in sorted(found, key=partial(_order, self.down))]
+
     def _row(self, cell: Cell) -> Place:
         return tuple(cell.key[name] for name in self.down)
 
@@ -253,6 +260,7 @@ class _Builder:
             *notes.statistics(self.metrics[0], self.found),
             *notes.hardware(self.frame),
             *notes.precision(self.frame),
+            *notes.numerics(self._versions()),
             *notes.assumed(self.cells),
             *(f"[{number}] {text}." for text, number in self.footnotes.items()),
             *notes.published(figures, self.metrics[0], self.margin),

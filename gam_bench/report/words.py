@@ -105,6 +105,8 @@ def conclusion(finding: "Finding") -> str:
 
 def _not_compared(finding: "Finding") -> str:
     unlike = [f"{d.setting} {shown(d.one)} against {shown(d.other)}" for d in finding.unlike]
+    if finding.one.main.values.keys() & finding.other.main.values.keys():
+        unlike = unlike or ["their seeds in common are of different numerics versions"]
     return f"not compared, {', '.join(unlike) or 'no finished seed in common'}"
 
 

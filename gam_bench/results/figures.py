@@ -171,6 +171,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure(name="parameters", meaning="of the model"),
     Figure(name="flops_per_step", meaning="floating-point operations of a step, by torch's counter"),
     Figure(name="threads", meaning="CPU threads of the run", again=True),
+    Figure(name="numerics", meaning="version of what a run computes, to the last bit; 1 where none is named"),
     Figure(name="attempts", meaning="how often the run was started", again=True),
     _relative(
         "relative_passes", "passes over the mean of the base optimizer's runs",

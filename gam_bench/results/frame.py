@@ -133,6 +133,7 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
             made[name] = None
     for name in TEXTS:
         made[name] = made[name].astype(object).where(made[name].notna(), "") if name in made else ""
+    made["numerics"] = made["numerics"].fillna(1.0).where(made["state"] == "done")  # older results name none
     epochs = made["epochs"].astype(float) if "epochs" in made else math.nan
     made["seconds_per_epoch"] = made["train_seconds"] / epochs
     return made[sorted(made.columns, key=lambda name: _place(str(name)))]

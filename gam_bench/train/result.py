@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from gam_bench.numerics import NUMERICS
 from gam_bench.train.checkpoint import Totals
 from gam_bench.train.environment import device_name
 from gam_bench.train.flatness import Flatness
@@ -52,6 +53,7 @@ def figures(
         "peak_memory_bytes": totals.peak_memory_bytes or None,
         "parameters": trainer.parameters,
         "threads": totals.threads,
+        "numerics": NUMERICS,
         "device": trainer.device.type,
         "device_name": device_name(trainer.device),
         "compiled": trainer.switches.compile,

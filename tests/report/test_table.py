@@ -250,3 +250,17 @@ def test_low_precision_is_told_below_the_table():
     assert not any("Precision" in note for note in build(made).notes)
     made["precision"] = ["bf16", "fp32", "fp32"]
     assert any(note.startswith("Precision bf16 in 1 of 3 runs") for note in build(made).notes)
+
+
+def test_runs_of_different_numerics_versions_are_not_paired_and_the_row_says_so():
+    made = runs({"sgd": spread(0.80, 4), "gam": spread(0.85, 4)})
+    assert told(build(made))["GAM − SGD"].comparison.n == 4
+    assert not any("numerics" in note for note in build(made).notes)
+    made.loc[made["optimizer"] == "gam", "numerics"] = [2, 1, 2, 1]  # results without a version are of 1
+    table = build(made)
+    assert told(table)["GAM − SGD"].comparison.n == 2
+    assert "Runs of different numerics versions, which are not paired, in: all (1, 2)." in table.notes
+    made.loc[made["optimizer"] == "gam", "numerics"] = 2
+    (finding,) = told(build(made)).values()
+    assert finding.comparison is None
+    assert conclusion(finding) == "not compared, their seeds in common are of different numerics versions"
