@@ -1,7 +1,7 @@
 """What the quickstart's first epochs compute, to the last bit, belongs to one numerics version.
 
 `RECORD=write python -m pytest tests/train/test_numerics.py` records them anew, after `NUMERICS` was raised.
-Bits depend on the processor and on torch: where these are not the recorded ones, figures are held to five digits.
+Bits depend on processor and torch: where these are not the recorded ones, figures are held to five digits.
 """
 
 import hashlib
