@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 from gam_bench.bench.measure import Ratio, ratio
 from gam_bench.hardware import cores
-from gam_bench.launch.local import LocalQueue, Place
+from gam_bench.launch.local.queue import LocalQueue
+from gam_bench.launch.place import Place
 from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing, standings
 from gam_bench.suite.spec import RunSpec

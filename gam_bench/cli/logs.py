@@ -9,7 +9,7 @@ import typer
 
 from gam_bench.cli.options import RESULTS, Results
 from gam_bench.errors import UserError, did_you_mean
-from gam_bench.launch.ledger import Ledger, last_of_each_run
+from gam_bench.launch.slurm.ledger import Ledger, last_of_each_run
 from gam_bench.store.folder import RunFolder, State
 
 RunName = Annotated[

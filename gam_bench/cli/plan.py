@@ -13,7 +13,7 @@ from gam_bench.cli.options import RESULTS, GpusPerRun, Json, Only, Results, Seed
 from gam_bench.cli.text import duration
 from gam_bench.launch.forecast import Forecast
 from gam_bench.launch.forecast import calibrate as measure
-from gam_bench.launch.places import here, places
+from gam_bench.launch.place import here, places
 from gam_bench.launch.plan import Plan, plan
 from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing, standings

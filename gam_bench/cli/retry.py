@@ -8,8 +8,8 @@ import typer
 from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
 from gam_bench.cli.submit import send
 from gam_bench.errors import UserError
-from gam_bench.launch.ledger import Ledger
-from gam_bench.launch.profile import Profile, load
+from gam_bench.launch.slurm.ledger import Ledger
+from gam_bench.launch.slurm.profile import Profile, load
 from gam_bench.store.folder import State
 from gam_bench.store.scan import standings
 from gam_bench.suite.suite import Suite

@@ -16,10 +16,10 @@ from gam_bench.cli.table import print_tables
 from gam_bench.data.roots import require
 from gam_bench.hardware import gpu_names
 from gam_bench.launch.forecast import Forecast, passes
-from gam_bench.launch.local import LocalQueue, Place
-from gam_bench.launch.places import here, places
+from gam_bench.launch.local.queue import LocalQueue
+from gam_bench.launch.local.together import train_under_torchrun
+from gam_bench.launch.place import Place, here, places
 from gam_bench.launch.plan import Plan, plan
-from gam_bench.launch.together import train_under_torchrun
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import standings
 

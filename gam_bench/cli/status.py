@@ -15,8 +15,8 @@ from rich.table import Table
 
 from gam_bench.cli.options import RESULTS, GpusPerRun, Json, Only, Results, Seeds, SuiteName, planned
 from gam_bench.cli.text import duration
-from gam_bench.launch import queue, status
-from gam_bench.launch.ledger import Ledger
+from gam_bench.launch.slurm import squeue, status
+from gam_bench.launch.slurm.ledger import Ledger
 from gam_bench.store.folder import State
 from gam_bench.store.scan import standings
 
@@ -47,8 +47,8 @@ def command(
     def look() -> list[status.Row]:
         ledger = Ledger(results)
         try:
-            jobs = queue.queued(ledger.users())
-        except queue.QueueUnknown as unknown:  # the folders still tell the rest
+            jobs = squeue.queued(ledger.users())
+        except squeue.QueueUnknown as unknown:  # the folders still tell the rest
             print(f"warning: what is queued is not known: {unknown}", file=sys.stderr)
             jobs = {}
         return status.rows(standings(runs, results), ledger.entries(), jobs)

@@ -11,12 +11,12 @@ import typer
 
 from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
 from gam_bench.data.roots import require
-from gam_bench.launch.ledger import Ledger
-from gam_bench.launch.profile import Profile, load
+from gam_bench.launch.slurm.ledger import Ledger
+from gam_bench.launch.slurm.profile import Profile, load
 from gam_bench.suite.suite import Run, Suite
 
 if TYPE_CHECKING:
-    from gam_bench.launch.slurm import Array
+    from gam_bench.launch.slurm.submit import Array
 
 Cluster = Annotated[
     str,
@@ -65,11 +65,11 @@ def send(
     dry_run: bool = False,
 ) -> None:
     """Propose and submit, and say what became of it."""
-    from gam_bench.launch import slurm  # submitit takes a while to import
+    from gam_bench.launch.slurm import submit  # submitit takes a while to import
 
     with nullcontext() if dry_run else Ledger(results).locked():
         largest = UNASKED if dry_run else None
-        proposal = slurm.propose(
+        proposal = submit.propose(
             runs, results, profile, retry_failed=retry_failed, force=force, largest=largest
         )
         print(f"{suite.title}\n{proposal.plan.summary()}", file=sys.stderr)
@@ -80,7 +80,7 @@ def send(
             return
         todo = (s for array in proposal.arrays for job in array.jobs for s in job)
         require((s.run.spec.dataset for s in todo), str(profile.environment.get("GAM_BENCH_DATA", "")))
-        entries = slurm.submit(proposal, profile, suite.name, results)
+        entries = submit.submit(proposal, profile, suite.name, results)
     for array, jobs in groupby(entries, lambda entry: entry.job.partition("_")[0]):
         packed = [len(job.uids) for job in jobs]
         print(f"job {array}: {sum(packed)} runs" + (f" in {len(packed)} tasks" if len(packed) > 1 else ""))
@@ -88,10 +88,10 @@ def send(
 
 
 def _show(arrays: Sequence["Array"], profile: Profile) -> None:
-    from gam_bench.launch import slurm
+    from gam_bench.launch.slurm import submit
 
     for number, array in enumerate(arrays, start=1):
-        asked = slurm.parameters(array, profile, share=len(arrays))
+        asked = submit.parameters(array, profile, share=len(arrays))
         options = asked.pop("additional_parameters")
         shown = {**asked, **(options if isinstance(options, dict) else {})}
         print(f"array {number} of {len(arrays)}, {len(array.jobs)} jobs")

@@ -6,7 +6,7 @@ import pytest
 
 from gam_bench.errors import UserError
 from gam_bench.files import shipped
-from gam_bench.launch.profile import Profile, load
+from gam_bench.launch.slurm.profile import Profile, load
 
 SHIPPED = sorted(path.stem for path in shipped("slurm").glob("*.yaml"))
 

@@ -12,7 +12,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
-from gam_bench.launch.worker import work
+from gam_bench.launch.local.worker import work
+from gam_bench.launch.place import Place
 from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing
 
@@ -25,16 +26,6 @@ class Watcher(Protocol):
     def epoch(self, uid: str, metrics: dict[str, Any]) -> None: ...
 
     def ended(self, uid: str, state: State, message: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where and how a worker computes: a torch device, its number of CPU threads, and the run's switches."""
-
-    device: str
-    threads: int
-    compile: bool = False
-    cuda_graph: bool = False
 
 
 @dataclass

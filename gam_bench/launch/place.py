@@ -1,8 +1,19 @@
 """The places of this machine where runs can be computed."""
 
+from dataclasses import dataclass
+
 from gam_bench.errors import UserError
 from gam_bench.hardware import cores, cpu_name, gpu_names
-from gam_bench.launch.local import Place
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how a worker computes: a torch device, its number of CPU threads, and the run's switches."""
+
+    device: str
+    threads: int
+    compile: bool = False
+    cuda_graph: bool = False
 
 
 def places(

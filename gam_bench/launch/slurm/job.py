@@ -16,9 +16,10 @@ from typing import Any
 from submitit.helpers import DelayedSubmission, TorchDistributedEnvironment
 
 from gam_bench.hardware import gpu_names
-from gam_bench.launch import queue
 from gam_bench.launch.forecast import passes
-from gam_bench.launch.local import LocalQueue, Place
+from gam_bench.launch.local.queue import LocalQueue
+from gam_bench.launch.place import Place
+from gam_bench.launch.slurm import squeue
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import Standing, standings
 from gam_bench.suite.spec import RunSpec
@@ -169,8 +170,8 @@ def _leave() -> None:
     if os.environ.get("SLURM_PROCID", "0") != "0":
         signal.pause()  # the first task speaks for all, and a task that ends makes it fail
     try:
-        state = queue.state_of(os.environ["SLURM_JOB_ID"])
-    except queue.QueueUnknown as unknown:
+        state = squeue.state_of(os.environ["SLURM_JOB_ID"])
+    except squeue.QueueUnknown as unknown:
         state = str(unknown)
     print(f"stopped by SLURM ({state}); every finished epoch is kept", flush=True)
     if state == "RUNNING":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gam_bench.errors import UserError
-from gam_bench.launch.together import train_together
+from gam_bench.launch.local.together import train_together
 from gam_bench.store.folder import State
 from gam_bench.suite.spec import RunSpec
 

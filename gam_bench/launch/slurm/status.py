@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gam_bench.launch import queue
-from gam_bench.launch.ledger import Entry, last_of_each_run
+from gam_bench.launch.slurm import squeue
+from gam_bench.launch.slurm.ledger import Entry, last_of_each_run
 from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing
 
@@ -30,11 +30,13 @@ class Row:
     note: str
 
 
-def rows(standings: Sequence[Standing], entries: Iterable[Entry], jobs: Mapping[str, queue.Job]) -> list[Row]:
+def rows(
+    standings: Sequence[Standing], entries: Iterable[Entry], jobs: Mapping[str, squeue.Job]
+) -> list[Row]:
     """A row a run, busiest state first. Asks sacct, once, how the jobs of interrupted runs ended."""
     last = {uid: entry.job for uid, entry in last_of_each_run(entries).items()}
     idle = (State.MISSING, State.STALE)
-    ended = queue.ended(
+    ended = squeue.ended(
         {last[s.run.uid] for s in standings if s.state in idle and s.run.uid in last} - jobs.keys()
     )
     found = []
@@ -44,7 +46,7 @@ def rows(standings: Sequence[Standing], entries: Iterable[Entry], jobs: Mapping[
     return sorted(found, key=lambda row: ORDER.index(row.state))
 
 
-def _row(standing: Standing, job_id: str | None, job: queue.Job | None, end: str) -> Row:
+def _row(standing: Standing, job_id: str | None, job: squeue.Job | None, end: str) -> Row:
     state: str = standing.state
     node = seconds_left = None
     note = ""
