@@ -13,7 +13,7 @@ from gam_bench.cli.options import RESULTS, GpusPerRun, Json, Only, Results, Seed
 from gam_bench.cli.text import duration
 from gam_bench.launch.forecast import Forecast
 from gam_bench.launch.forecast import calibrate as measure
-from gam_bench.launch.place import here, places
+from gam_bench.launch.place import places
 from gam_bench.launch.plan import Plan, plan
 from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing, standings
@@ -36,11 +36,11 @@ def command(
     """
     loaded, runs = planned(suite, seeds, only, gpus_per_run)
     planned_runs = plan(standings(runs, results))
-    where = places(gpus_per_run=max((s.run.spec.processes for s in planned_runs.todo), default=1))
+    where = places(processes=max((s.run.spec.processes for s in planned_runs.todo), default=1))
     if calibrate and planned_runs.todo:
         print("timing a few steps of each kind of run …", file=sys.stderr)
-        measure(planned_runs.todo, results, where[0].device, where[0].threads)
-    forecast = Forecast.from_records(planned_runs.standings, results, here(where[0]))
+        measure(planned_runs.todo, results, where[0])
+    forecast = Forecast.from_records(planned_runs.standings, results, where[0].hardware)
     if as_json:
         print(json.dumps([_as_json(standing, forecast) for standing in planned_runs.standings], indent=2))
         return

@@ -18,10 +18,11 @@ from gam_bench.hardware import gpu_names
 from gam_bench.launch.forecast import Forecast, passes
 from gam_bench.launch.local.queue import LocalQueue
 from gam_bench.launch.local.together import train_under_torchrun
-from gam_bench.launch.place import Place, here, places
+from gam_bench.launch.place import Place, places
 from gam_bench.launch.plan import Plan, plan
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import standings
+from gam_bench.train.switches import Switches
 
 
 class Device(StrEnum):
@@ -73,13 +74,13 @@ def command(
         return
     require(s.run.spec.dataset for s in what.todo)
     retry = retry_failed or force
+    switches = Switches(compile, cuda_graph)
     states: dict[str, State] = {}
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        switches = {"compile": compile, "cuda_graph": cuda_graph}
         states = _under_torchrun(what, results, device, retry, switches)
     elif what.todo:
         processes = max(s.run.spec.processes for s in what.todo)
-        where = places(device, workers, gpus_per_run=processes, compile=compile, cuda_graph=cuda_graph)
+        where = places(device, workers, processes=processes, switches=switches)
         _make_folders(what)
         print(f"{len(what.todo)} to run, {len(where)} at once on {where[0].device}", file=sys.stderr)
         states = _compute(what, results, where, retry)
@@ -102,7 +103,7 @@ def _make_folders(what: Plan) -> None:
 
 def _compute(what: Plan, results: Path, where: list[Place], retry: bool) -> dict[str, State]:
     """Launch the runs and watch them; each one's state."""
-    forecast = Forecast.from_records(what.standings, results, here(where[0]))
+    forecast = Forecast.from_records(what.standings, results, where[0].hardware)
     signal.signal(signal.SIGTERM, _stop)
     try:
         with progress(what.todo) as watcher:
@@ -118,7 +119,7 @@ def _compute(what: Plan, results: Path, where: list[Place], retry: bool) -> dict
 
 
 def _under_torchrun(
-    what: Plan, results: Path, device: Device, retry: bool, switches: dict[str, bool]
+    what: Plan, results: Path, device: Device, retry: bool, switches: Switches
 ) -> dict[str, State]:
     """This process is one of the user's group, which trains one run after another."""
     if os.environ["RANK"] == "0":

@@ -54,7 +54,6 @@ def figures(
         "threads": totals.threads,
         "device": trainer.device.type,
         "device_name": device_name(trainer.device),
-        "compiled": trainer.switches.compile,
-        "cuda_graph": trainer.switches.cuda_graph,
+        **trainer.switches.recorded(),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -21,14 +21,13 @@ from gam_bench.train.environment import environment
 from gam_bench.train.group import Group
 from gam_bench.train.precision import set_precision
 from gam_bench.train.result import figures
-from gam_bench.train.switches import Switches
+from gam_bench.train.switches import PLAIN, Switches
 from gam_bench.train.trainer import Diverged, Trainer
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a run never downloads: `gam-bench data weights` does
 
 OnEpoch = Callable[[dict[str, Any]], None]
 ALONE = Group()
-PLAIN = Switches()
 
 
 @dataclass(frozen=True)

@@ -1,73 +1,68 @@
-"""A worker process: set up once, then one run after another, telling its parent how each goes.
-
-Messages to the worker: (spec as JSON, retry, forecast in seconds or None) for a run, None to end.
-From it: ("ready",), then for each run ("epoch", uid, metrics) and at last ("end", uid, state, first line
-of the error).
-"""
+"""A worker process: set up once, then one run after another, telling its parent how each goes."""
 
 import ctypes
 import os
 import signal
 import sys
-from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from gam_bench.errors import UserError
+from gam_bench.launch.local.messages import Ended, Epoch, Order, Ready
 from gam_bench.launch.local.together import train_together
+from gam_bench.launch.place import Place
 from gam_bench.store.folder import State
-from gam_bench.suite.spec import RunSpec
 
 
-def work(
-    connection: Connection, results: str, device: str, threads: int, compile: bool, cuda_graph: bool
-) -> None:
-    """Train what the parent sends until it sends None or is gone."""
+def work(connection: Connection, results: Path, place: Place) -> None:
+    """Train what the parent orders until it sends None or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     end_with_parent()
     keep_freed_memory()
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = str(threads)
+        os.environ[variable] = str(place.threads)
     import torch
 
-    from gam_bench.train.run import train
-    from gam_bench.train.switches import Switches
+    import gam_bench.train.run  # noqa: F401, here, so that no run pays for it
 
-    switches = Switches(compile, cuda_graph)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(place.threads)
     try:
-        connection.send(("ready",))
-        while (message := connection.recv()) is not None:
-            spec = RunSpec.model_validate_json(message[0])
-
-            def tell(metrics: dict[str, Any], uid: str = spec.uid) -> None:
-                connection.send(("epoch", uid, metrics))
-
-            try:
-                if spec.processes > 1:
-                    options = {"retry": message[1], "forecast_seconds": message[2]}
-                    options |= {"switches": asdict(switches)}
-                    state, text = train_together(spec, Path(results), device, threads, tell, options)
-                else:
-                    outcome = train(
-                        spec,
-                        Path(results),
-                        device=device,
-                        retry=message[1],
-                        forecast_seconds=message[2],
-                        switches=switches,
-                        on_epoch=tell,
-                    )
-                    state, text = outcome.state, outcome.message
-            except (UserError, OSError) as error:  # the folder cannot be used; the next run's may be
-                if isinstance(error, ConnectionError):
-                    raise
-                state, text = State.FAILED, f"failed: {error}"
-            connection.send(("end", spec.uid, state, text))
+        connection.send(Ready())
+        while (order := connection.recv()) is not None:
+            state, text = _trained(order, connection, results, place)
+            connection.send(Ended(order.spec.uid, state, text))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         sys.exit(0)  # the parent is gone: the checkpoint stays for whoever comes next
+
+
+def _trained(order: Order, connection: Connection, results: Path, place: Place) -> tuple[State, str]:
+    """How the run ended, and the first line of its error."""
+    from gam_bench.train.run import train
+
+    spec = order.spec
+
+    def tell(metrics: dict[str, Any]) -> None:
+        connection.send(Epoch(spec.uid, metrics))
+
+    try:
+        if spec.processes > 1:
+            return train_together(order, results, place, tell)
+        outcome = train(
+            spec,
+            results,
+            device=place.device,
+            retry=order.retry,
+            forecast_seconds=order.forecast_seconds,
+            switches=place.switches,
+            on_epoch=tell,
+        )
+        return outcome.state, outcome.message
+    except (UserError, OSError) as error:  # the folder cannot be used; the next run's may be
+        if isinstance(error, ConnectionError):
+            raise
+        return State.FAILED, f"failed: {error}"
 
 
 def end_with_parent() -> None:

@@ -107,7 +107,6 @@ class Job:
 
         from gam_bench.train.group import joined
         from gam_bench.train.run import train
-        from gam_bench.train.switches import Switches
 
         retry = int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
         if standing.state == State.DONE or (standing.state in (State.FAILED, State.DIVERGED) and not retry):
@@ -124,7 +123,7 @@ class Job:
                 retry=retry,
                 on_epoch=lambda metrics: log.epoch(uid, metrics),
                 group=group,
-                switches=Switches(self.place.compile, self.place.cuda_graph),
+                switches=self.place.switches,
                 forecast_seconds=self.forecasts[0],
             )
         log.ended(uid, outcome.state, outcome.message)

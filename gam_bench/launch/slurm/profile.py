@@ -10,6 +10,7 @@ from gam_bench.complaint import complaints
 from gam_bench.errors import UserError, did_you_mean
 from gam_bench.files import shipped
 from gam_bench.suite import yaml
+from gam_bench.train.switches import Switches
 
 DEFAULT_MINUTES = 240
 """The time limit when neither the profile nor a forecast says one: a run that takes longer is requeued."""
@@ -82,6 +83,10 @@ class Profile(BaseModel):
             if option in _OURS:
                 raise ValueError(f"may not hold {option!r}: it is set by {_OURS[option]}")
         return options
+
+    @property
+    def switches(self) -> Switches:
+        return Switches(self.compile, self.cuda_graph)
 
     def parameters(self, processes: int, minutes: int) -> dict[str, Any]:
         """What sbatch is asked for a job whose runs have so many processes, in submitit's names.

@@ -150,12 +150,7 @@ def _job(array: Array, runs: Sequence[Standing], profile: Profile, forecast: For
         specs=[standing.run.spec.model_dump_json() for standing in runs],
         forecasts=[forecast.seconds(standing) for standing in runs],
         results=results,
-        place=Place(
-            "cuda:0" if profile.gpus else "cpu",
-            max(1, profile.cpus // at_once),
-            profile.compile,
-            profile.cuda_graph,
-        ),
+        place=Place("cuda:0" if profile.gpus else "cpu", max(1, profile.cpus // at_once), profile.switches),
         at_once=at_once,
         minutes=array.minutes,
     )
