@@ -93,7 +93,7 @@ def _a_process_each(results: Path) -> float:
     while waiting or running:
         while waiting and len(running) < cores():
             spec = waiting.pop().run.spec.model_dump_json()
-            command = [sys.executable, "-m", "gam_bench.train.member", spec, str(results), "cpu", "{}"]
+            command = [sys.executable, "-m", "gam_bench.train.process", spec, str(results), "cpu", "{}"]
             environment = os.environ | {"OMP_NUM_THREADS": "1"}
             running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment))
         running.pop(0).wait()

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -46,11 +47,14 @@ for _panel, _verbs in _VERBS.items():
         app.command(_name, rich_help_panel=_panel)(_module.command)
 app.add_typer(data.app, name="data", rich_help_panel="Prepare")
 
+_RENAMED = {"--gpus-per-run": "--processes"}
+"""Old names of options, which are still read."""
+
 
 def main() -> None:
     """Run the command line. Bad input is one line on stderr and exit code 2, never a traceback."""
     try:
-        app()
+        app(_current(sys.argv[1:]))
     except UserError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
@@ -58,3 +62,14 @@ def main() -> None:
     except BrokenPipeError:  # whoever read our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def _current(words: Sequence[str]) -> Sequence[str]:
+    """The words of the command line, with options under their names of today; an old name is noted."""
+    found = []
+    for word in words:
+        name, sign, value = word.partition("=")
+        if name in _RENAMED:
+            print(f"note: {name} is called {_RENAMED[name]} now", file=sys.stderr)
+        found.append(_RENAMED.get(name, name) + sign + value)
+    return found

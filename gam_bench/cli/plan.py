@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gam_bench.cli.options import RESULTS, GpusPerRun, Json, Only, Results, Seeds, SuiteName, planned
+from gam_bench.cli.options import RESULTS, Json, Only, Processes, Results, Seeds, SuiteName, planned
 from gam_bench.cli.text import duration
 from gam_bench.launch.forecast import Forecast
 from gam_bench.launch.forecast import calibrate as measure
@@ -24,7 +24,7 @@ def command(
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
-    gpus_per_run: GpusPerRun = None,
+    processes: Processes = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Time a few steps of each kind of run on this machine first.")
     ] = False,
@@ -34,7 +34,7 @@ def command(
 
     Examples: `gam-bench plan quickstart` · `gam-bench plan cifar100 --only model=resnet18_cifar --json`
     """
-    loaded, runs = planned(suite, seeds, only, gpus_per_run)
+    loaded, runs = planned(suite, seeds, only, processes)
     planned_runs = plan(standings(runs, results))
     where = places(processes=max((s.run.spec.processes for s in planned_runs.todo), default=1))
     if calibrate and planned_runs.todo:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
+from gam_bench.cli.options import RESULTS, Only, Processes, Results, Seeds, SuiteName, planned
 from gam_bench.cli.progress import progress
 from gam_bench.cli.table import print_tables
 from gam_bench.data.roots import require
@@ -39,7 +39,7 @@ def command(
     device: Annotated[
         Device, typer.Option(help="Where to compute; auto takes GPUs if there are any.")
     ] = Device.AUTO,
-    gpus_per_run: GpusPerRun = None,
+    processes: Processes = None,
     compile: Annotated[
         bool, typer.Option("--compile", help="torch.compile the models; pays for long runs only.")
     ] = False,
@@ -63,9 +63,9 @@ def command(
     if any run failed.
 
     Examples: `gam-bench run quickstart` · `gam-bench run ./mine.yaml --seeds 0-4 --only optimizer=sam,gam` ·
-    `torchrun --nproc-per-node 4 -m gam_bench run imagenet --gpus-per-run 4`
+    `torchrun --nproc-per-node 4 -m gam_bench run imagenet --processes 4`
     """
-    loaded, runs = planned(suite, seeds, only, gpus_per_run)
+    loaded, runs = planned(suite, seeds, only, processes)
     what = plan(standings(runs, results), retry_failed=retry_failed, force=force)
     print(f"{loaded.title}\n{what.summary()}", file=sys.stderr)
     if dry_run:
@@ -79,8 +79,8 @@ def command(
     if "TORCHELASTIC_RUN_ID" in os.environ:
         states = _under_torchrun(what, results, device, retry, switches)
     elif what.todo:
-        processes = max(s.run.spec.processes for s in what.todo)
-        where = places(device, workers, processes=processes, switches=switches)
+        most = max(s.run.spec.processes for s in what.todo)
+        where = places(device, workers, processes=most, switches=switches)
         _make_folders(what)
         print(f"{len(what.todo)} to run, {len(where)} at once on {where[0].device}", file=sys.stderr)
         states = _compute(what, results, where, retry)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from gam_bench.cli.options import RESULTS, GpusPerRun, Json, Only, Results, Seeds, SuiteName, planned
+from gam_bench.cli.options import RESULTS, Json, Only, Processes, Results, Seeds, SuiteName, planned
 from gam_bench.cli.text import duration
 from gam_bench.launch.slurm import squeue, status
 from gam_bench.launch.slurm.ledger import Ledger
@@ -29,7 +29,7 @@ def command(
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
-    gpus_per_run: GpusPerRun = None,
+    processes: Processes = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again every 30 s while runs are queued or running.")
     ] = False,
@@ -42,7 +42,7 @@ def command(
 
     Examples: `gam-bench status cifar100` · `until gam-bench status cifar100; [ $? != 3 ]; do sleep 600; done`
     """
-    _, runs = planned(suite, seeds, only, gpus_per_run)
+    _, runs = planned(suite, seeds, only, processes)
 
     def look() -> list[status.Row]:
         ledger = Ledger(results)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
+from gam_bench.cli.options import RESULTS, Only, Processes, Results, Seeds, SuiteName, planned
 from gam_bench.data.roots import require
 from gam_bench.launch.slurm.ledger import Ledger
 from gam_bench.launch.slurm.profile import Profile, load
@@ -32,7 +32,7 @@ def command(
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
-    gpus_per_run: GpusPerRun = None,
+    processes: Processes = None,
     retry_failed: Annotated[bool, typer.Option(help="Also runs that failed or diverged before.")] = False,
     force: Annotated[
         bool, typer.Option(help="Also finished runs; the old folders go to RESULTS/replaced.")
@@ -50,7 +50,7 @@ def command(
     Examples: `gam-bench submit cifar100 --cluster slurm/one-gpu.yaml` ·
     `gam-bench submit quickstart --cluster cpu --only optimizer=gam --dry-run`
     """
-    loaded, runs = planned(suite, seeds, only, gpus_per_run)
+    loaded, runs = planned(suite, seeds, only, processes)
     send(loaded, runs, results, load(cluster), retry_failed=retry_failed, force=force, dry_run=dry_run)
 
 

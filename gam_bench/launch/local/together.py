@@ -33,7 +33,7 @@ def train_together(
     ]
     command += [
         "-m",
-        "gam_bench.train.member",
+        "gam_bench.train.process",
         spec.model_dump_json(),
         str(results),
         place.device.partition(":")[0],

@@ -145,7 +145,7 @@ def parameters(array: Array, profile: Profile, share: int = 1) -> dict[str, obje
 
 
 def _job(array: Array, runs: Sequence[Standing], profile: Profile, forecast: Forecast, results: Path) -> Job:
-    at_once = profile.runs_per_gpu if array.processes == 1 else 1
+    at_once = profile.runs_at_once if array.processes == 1 else 1
     return Job(
         specs=[standing.run.spec.model_dump_json() for standing in runs],
         forecasts=[forecast.seconds(standing) for standing in runs],

@@ -1,4 +1,4 @@
-"""One process of a data-parallel run: `torchrun … -m gam_bench.train.member SPEC RESULTS DEVICE OPTIONS`.
+"""One process of a data-parallel run: `torchrun … -m gam_bench.train.process SPEC RESULTS DEVICE OPTIONS`.
 
 SPEC is JSON, OPTIONS a JSON mapping of `train`'s retry, forecast_seconds and switches, `{}` for none.
 The first process writes a JSON line for each epoch and one for the outcome.
