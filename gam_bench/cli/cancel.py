@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from gam_bench.cli.logs import one_run
 from gam_bench.cli.options import RESULTS, Results
 from gam_bench.launch.slurm import squeue
 from gam_bench.launch.slurm.ledger import Ledger
+from gam_bench.store.scan import one_run
 from gam_bench.suite.file import suite_names
 from gam_bench.suite.suite import load
 

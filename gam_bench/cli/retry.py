@@ -6,11 +6,10 @@ from typing import Annotated
 import typer
 
 from gam_bench.cli.options import RESULTS, Only, Processes, Results, Seeds, SuiteName, planned
-from gam_bench.cli.submit import send
+from gam_bench.cli.sending import send
 from gam_bench.errors import UserError
 from gam_bench.launch.slurm.ledger import Ledger
 from gam_bench.launch.slurm.profile import Profile, load, stored
-from gam_bench.store.folder import State
 from gam_bench.store.scan import standings
 from gam_bench.suite.suite import Suite
 
@@ -34,7 +33,7 @@ def command(
     Examples: `gam-bench retry cifar100` · `gam-bench retry cifar100 --cluster ./more-memory.yaml`
     """
     loaded, runs = planned(suite, seeds, only, processes)
-    failed = [s.run for s in standings(runs, results) if s.state in (State.FAILED, State.DIVERGED)]
+    failed = [s.run for s in standings(runs, results) if s.state.failure]
     profile = load(cluster) if cluster else _last_profile(loaded, results)
     send(loaded, failed, results, profile, retry_failed=True)
 

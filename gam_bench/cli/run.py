@@ -140,14 +140,14 @@ def _again() -> str:
 def _report_failures(after: Plan, states: dict[str, State], results: Path) -> None:
     """Name each run that is not done, its last words and where the rest is; exit code 1 if there is one."""
     on_disk = {s.run.uid: s.state for s in after.standings}
-    bad = [uid for uid, state in on_disk.items() if state in (State.FAILED, State.DIVERGED)]
+    bad = [uid for uid, state in on_disk.items() if state.failure]
     bad += [
         uid for uid, state in states.items() if state not in (State.DONE, State.RUNNING) and uid not in bad
     ]
     for uid in bad:
         folder = RunFolder.of(results, uid)
-        first = folder.error().strip().partition("\n")[0]
-        print(f"{first or 'stopped'}: {uid}, see {folder.path}", file=sys.stderr)
+        failure = folder.failure()
+        print(f"{failure.line if failure else 'stopped'}: {uid}, see {folder.path}", file=sys.stderr)
     if bad:
         print("failed runs are tried again with --retry-failed", file=sys.stderr)
         raise typer.Exit(1)

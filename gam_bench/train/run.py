@@ -100,11 +100,10 @@ def _begun(folder: RunFolder, claim: Claim | None, retry: bool) -> Outcome | Non
     if folder.result() is not None:
         claim.finish()
         return Outcome(State.DONE)
-    if folder.error():
+    if failure := folder.failure():
         if not retry:
-            state = State.DIVERGED if folder.error().startswith("diverged") else State.FAILED
             claim.release()
-            return Outcome(state, folder.error().partition("\n")[0])
+            return Outcome(*failure)
         folder.forgive()
     return None
 

@@ -68,8 +68,8 @@ def train_together(
             process.terminate()
     if outcome is not None:
         return outcome
-    if folder.state() in (State.FAILED, State.DIVERGED):  # one of the other processes said why
-        return folder.state(), folder.error().partition("\n")[0]
+    if failure := folder.failure():  # one of the other processes said why
+        return failure
     return State.STALE, f"its processes died (exit code {process.returncode}), see {folder.log}"
 
 

@@ -50,7 +50,7 @@ class Job:
     def __call__(self) -> None:
         signal.signal(signal.SIGTERM, _terminated)
         found = self._standings()
-        todo = [s for s in found if s.state not in (State.DONE, State.FAILED, State.DIVERGED)]
+        todo = [s for s in found if not s.state.over]
         print(f"{_node()}: {len(todo)} of {len(found)} runs to do", flush=True)
         if self.place.device != "cpu" and not gpu_names():
             raise RuntimeError(f"the profile asks for a GPU, and {_node()} shows none")
@@ -109,7 +109,7 @@ class Job:
         from gam_bench.train.run import train
 
         retry = int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
-        if standing.state == State.DONE or (standing.state in (State.FAILED, State.DIVERGED) and not retry):
+        if standing.state == State.DONE or (standing.state.failure and not retry):
             return
         torch.set_num_threads(self.place.threads)
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
@@ -127,7 +127,7 @@ class Job:
                 forecast_seconds=self.forecasts[0],
             )
         log.ended(uid, outcome.state, outcome.message)
-        if outcome.state in (State.FAILED, State.DIVERGED):
+        if outcome.state.failure:
             sys.exit(1)  # srun ends the other tasks then
 
 
@@ -147,7 +147,7 @@ class _Log:
 
     def ended(self, uid: str, state: State, message: str) -> None:
         print(f"{uid}: {state}{f', {message}' if message else ''}", flush=True)
-        if state in (State.FAILED, State.DIVERGED):
+        if state.failure:
             print(RunFolder.of(self._job.results, uid).error(), flush=True)
 
 

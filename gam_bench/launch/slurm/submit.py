@@ -114,7 +114,7 @@ def submit(proposal: Proposal, profile: Profile, suite: str, results: Path) -> l
     for standing in (s for array in planned for job in array.jobs for s in job):
         if standing.state == State.DONE:
             standing.folder.set_aside()
-        elif standing.state in (State.FAILED, State.DIVERGED):
+        elif standing.state.failure:
             standing.folder.forgive()
         standing.folder.begin(standing.run.spec)
     results = results.resolve()
