@@ -51,7 +51,9 @@ def command(
         except squeue.QueueUnknown as unknown:  # the folders still tell the rest
             print(f"warning: what is queued is not known: {unknown}", file=sys.stderr)
             jobs = {}
-        return status.rows(standings(runs, results), ledger.entries(), jobs)
+        found, entries = standings(runs, results), ledger.entries()
+        ended = squeue.ended(status.left_runs(found, entries, jobs))
+        return status.rows(found, entries, jobs, ended)
 
     rows = look()
     if as_json:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gam_bench.launch.forecast import Forecast
-from gam_bench.launch.slurm import status, submit
+from gam_bench.launch.slurm import squeue, status, submit
 from gam_bench.launch.slurm.ledger import Entry, Ledger, not_queued
 from gam_bench.launch.slurm.profile import Profile
 from gam_bench.launch.slurm.squeue import Job, _seconds
@@ -107,20 +107,39 @@ def test_time_left_as_squeue_writes_it(text, seconds):
     assert _seconds(text) == seconds
 
 
-def test_status_joins_folder_and_queue(tiny, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))  # no sacct
+def test_status_joins_folder_queue_and_accounting(tiny, tmp_path):
     running = {"7_0": Job("7_0", "RUNNING", "n1", 60, "")}
     waiting = {"7_0": Job("7_0", "PENDING", "", None, "Priority")}
 
-    def row(state: State, jobs: dict[str, Job]) -> tuple[object, ...]:
+    def row(state: State, jobs: dict[str, Job], ended: dict[str, str] | None = None) -> tuple[object, ...]:
         one = standing(tiny, tmp_path, state)
-        (found,) = status.rows([one], [Entry("7_0", (one.run.uid,), "s", "me", "x")], jobs)
+        entries = [Entry("7_0", (one.run.uid,), "s", "me", "x")]
+        (found,) = status.rows([one], entries, jobs, ended or {})
         return found.state, found.job, found.node, found.seconds_left, found.note
 
     assert row(State.RUNNING, running) == (State.RUNNING, "7_0", "n1", 60, "")
     assert row(State.MISSING, running) == (status.QUEUED, "7_0", None, None, "waits its turn in its job")
     assert row(State.STALE, waiting) == (status.QUEUED, "7_0", None, None, "Priority")
     assert row(State.STALE, {}) == (State.STALE, "7_0", None, None, "its job has ended")
+    out_of_memory = (State.STALE, "7_0", None, None, "its job ended: out of memory")
+    assert row(State.STALE, {}, {"7_0": "OUT_OF_MEMORY"}) == out_of_memory
+
+
+def test_accounting_is_asked_of_jobs_that_are_gone_and_left_runs_open(tiny, tmp_path):
+    states = [State.STALE, State.MISSING, State.DONE, State.FAILED, State.STALE, State.MISSING]
+    found = [standing(tiny, tmp_path, state, seed=seed) for seed, state in enumerate(states)]
+    entries = [Entry(str(seed), (one.run.uid,), "s", "me", "x") for seed, one in enumerate(found[:5])]
+    assert status.left_runs(found, entries, {"4": None}) == {"0", "1"}
+    assert status.left_runs(found, [*entries, Entry("9", entries[0].uids, "s", "me", "x")], {}) == {
+        *("1", "4", "9")
+    }
+
+
+def test_the_join_asks_nobody(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(squeue, "_ask", lambda *_, **__: pytest.fail("SLURM was asked"))
+    one = standing(tiny, tmp_path, State.STALE)
+    entries = [Entry("7_0", (one.run.uid,), "s", "me", "x")]
+    assert status.rows([one], entries, {}, {})[0].note == "its job has ended"
 
 
 @pytest.mark.parametrize(
