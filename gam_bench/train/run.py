@@ -1,6 +1,5 @@
 """One run, from its spec to its folder: claim, resume, train, evaluate, record."""
 
-import os
 import time
 import traceback
 from collections.abc import Callable
@@ -23,8 +22,6 @@ from gam_bench.train.precision import set_precision
 from gam_bench.train.result import figures
 from gam_bench.train.switches import PLAIN, Switches
 from gam_bench.train.trainer import Diverged, Trainer
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # a run never downloads: `gam-bench data weights` does
 
 OnEpoch = Callable[[dict[str, Any]], None]
 ALONE = Group()
@@ -157,7 +154,10 @@ def _train(
                 on_epoch(metrics)
         sharpness = group.on_first(trainer.flatness)
         totals.total_seconds = before + time.perf_counter() - began
-    if claim is None:
-        return {}
-    claim.held()
-    return figures(trainer, folder.metrics(), totals, sharpness) | {"attempts": claim.number}
+
+    def conclude() -> dict[str, Any]:
+        assert claim is not None
+        claim.held()
+        return figures(trainer, folder.metrics(), totals, sharpness) | {"attempts": claim.number}
+
+    return group.on_first(conclude)

@@ -249,19 +249,34 @@ def run_python(code: str) -> str:
 
 
 def test_names_are_exactly_timms_after_registration():
-    names()  # looks for timm's files, which must not keep our models from being registered later
     import timm
 
+    models.register_with_timm()
     assert sorted(names()) == sorted(timm.list_models())
     assert not set(MODELS) & set(timm_names())
 
 
-@pytest.mark.parametrize("imports", ["import timm, gam_bench.models", "import gam_bench.models, timm"])
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import timm, gam_bench.models",
+        "import gam_bench.models, timm; gam_bench.models.register_with_timm()",
+        "import timm, gam_bench.models as ours; ours.register_with_timm(); ours.register_with_timm()",
+    ],
+)
 def test_timm_creates_our_models(imports):
     code = f"""{imports}
 model = timm.create_model("resnet32_cifar", num_classes=100, in_chans=1)
 print(model.conv1.in_channels, model.get_classifier().out_features, "wrn28_10" in timm.list_models("wrn*"))"""
     assert run_python(code) == "1 100 True"
+
+
+def test_the_catalogue_leaves_python_s_imports_alone():
+    code = """import sys
+before = list(sys.meta_path)
+import gam_bench.suite.spec, gam_bench.models
+print(sys.meta_path == before, "timm" in sys.modules)"""
+    assert run_python(code) == "True False"
 
 
 def test_our_models_need_neither_timm_nor_torchvision():
