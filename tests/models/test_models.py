@@ -242,6 +242,23 @@ def test_mistakes_are_refused_in_one_line(name, settings, message):
     assert "\n" not in str(error.value)
 
 
+def test_the_quickstarts_cnn_has_the_names_and_weights_it_always_had():
+    """Old checkpoints load, and a seed's weights are the same; approximately, since CPUs round differently."""
+    torch.manual_seed(3)
+    state = models.create("cnn20k", 10, 1).state_dict()
+    places = ("0", "1", "2")
+    assert [name for name in state if name.endswith("conv2.weight")] == [
+        f"blocks.{place}.conv2.weight" for place in places
+    ]
+    assert [name for name in state if name.endswith("shortcut.0.weight")] == [
+        f"blocks.{place}.shortcut.0.weight" for place in places[1:]
+    ]
+    values = torch.cat([value.double().flatten() for value in state.values()])
+    assert float(values @ torch.arange(len(values)).double().cos()) == pytest.approx(
+        -10.431834903355018, rel=1e-5
+    )
+
+
 def run_python(code: str) -> str:
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
