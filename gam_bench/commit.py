@@ -17,7 +17,8 @@ def commit() -> dict[str, Any]:
     """
     for told in (PACKAGE.parent / "commit.json", PACKAGE / "shipped" / "commit.json"):
         if told.exists():
-            return json.loads(told.read_text())
+            found: dict[str, Any] = json.loads(told.read_text())
+            return found
     if not (PACKAGE.parent / ".git").exists():
         return {"git_commit": None, "git_dirty": None}
     status = _git("status", "--porcelain", "--", "gam_bench", "suites")

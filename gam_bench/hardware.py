@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -24,17 +25,39 @@ def cores() -> int:
 
 @cache
 def gpu_names() -> tuple[str, ...]:
-    """The names of the CUDA GPUs that torch will see; empty without a driver."""
+    """The names of the CUDA GPUs that torch will see, in its order; empty without a driver."""
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     try:
-        import pynvml
+        import pynvml as nvml
 
-        pynvml.nvmlInit()
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        names = [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
-        pynvml.nvmlShutdown()
+        nvml.nvmlInit()
+        if allowed and allowed.strip().startswith("MIG-"):  # a part of a GPU, of which CUDA shows one
+            handles = [nvml.nvmlDeviceGetHandleByUUID(allowed.partition(",")[0].strip())]
+        else:
+            handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
+            uuids = [str(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+            handles = handles if allowed is None else [handles[i] for i in visible(allowed, uuids)]
+        names = tuple(str(nvml.nvmlDeviceGetName(handle)) for handle in handles)
+        nvml.nvmlShutdown()
     except Exception:  # no driver, no library: no GPU
         return ()
-    if allowed is not None:
-        names = names[: sum(1 for entry in allowed.split(",") if entry.strip() not in ("", "-1"))]
-    return tuple(names)
+    return names
+
+
+def visible(allowed: str, uuids: Sequence[str]) -> list[int]:
+    """The GPUs that a value of CUDA_VISIBLE_DEVICES shows, by number, in its order.
+
+    As CUDA reads it: all numbers, or all unique beginnings of UUIDs; the first entry that names no GPU ends
+    the list, and one that stands there twice empties it.
+    """
+    found: list[int] = []
+    entries = [entry.strip() for entry in allowed.split(",")]
+    for entry in entries:
+        if entries[0].startswith("GPU-"):
+            meant = [i for i, uuid in enumerate(uuids) if uuid.startswith(entry)]
+        else:
+            meant = [int(entry)] if entry.isdecimal() and int(entry) < len(uuids) else []
+        if len(meant) != 1:
+            break
+        found += meant
+    return found if len(set(found)) == len(found) else []

@@ -43,9 +43,12 @@ class _PlainImages(Dataset[tuple[Tensor, int]]):
 
 def plain_loader(
     images: Tensor, batch_size: int, augmentation: str, settings: Mapping[str, Any]
-) -> DataLoader:
+) -> DataLoader[Any]:
     """The usual training loader for uint8 images (N, H, W, C), in this process (num_workers=0)."""
-    steps: list[Callable] = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+    steps: list[Callable[..., Any]] = [
+        transforms.RandomCrop(32, padding=4),
+        transforms.RandomHorizontalFlip(),
+    ]
     if augmentation == "randaugment":
         steps.append(transforms.RandAugment(settings["randaugment_n"], settings["randaugment_m"]))
     if augmentation == "autoaugment":

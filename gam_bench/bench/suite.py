@@ -81,7 +81,7 @@ def _standings(results: Path, seeds: Sequence[int]) -> list[Standing]:
 def _pure_seconds(standing: Standing) -> float:
     result = standing.folder.result()
     assert result is not None
-    return result["train_seconds"] + result["eval_seconds"] + result["flatness_seconds"]
+    return float(result["train_seconds"] + result["eval_seconds"] + result["flatness_seconds"])
 
 
 def _a_process_each(results: Path) -> float:

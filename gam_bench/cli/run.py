@@ -53,7 +53,8 @@ def command(
         bool, typer.Option("--retry-failed", help="Also runs that failed or diverged before.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Also finished runs; the old folders go to RESULTS/replaced.")
+        bool,
+        typer.Option("--force", help="All anew, finished runs too; old folders go to RESULTS/replaced."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be run.")] = False,
 ) -> None:
@@ -103,9 +104,9 @@ def _print_table(suite: Suite, after: Plan) -> None:
 def _make_folders(what: Plan) -> None:
     """A folder with its spec for each run: what cannot be written is known before anything is computed."""
     for standing in what.todo:
-        if standing.state == State.DONE:
+        if what.anew and standing.state != State.MISSING:
             kept = standing.folder.set_aside()
-            print(f"the finished {standing.run.uid} was moved to {kept}", file=sys.stderr)
+            print(f"{standing.run.uid} ({standing.state}) was moved to {kept}", file=sys.stderr)
         standing.folder.begin(standing.run.spec)
 
 
@@ -141,7 +142,7 @@ def _stop(*_: object) -> None:
 
 
 def _again() -> str:
-    """The command that was typed, but for --force, which would begin finished runs anew."""
+    """The command that was typed, but for --force, which would begin all runs anew."""
     return shlex.join(["gam-bench", *(word for word in sys.argv[1:] if word != "--force")])
 
 

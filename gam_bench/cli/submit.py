@@ -23,7 +23,7 @@ def command(
     processes: Processes = None,
     retry_failed: Annotated[bool, typer.Option(help="Also runs that failed or diverged before.")] = False,
     force: Annotated[
-        bool, typer.Option(help="Also finished runs; the old folders go to RESULTS/replaced.")
+        bool, typer.Option(help="All anew, finished runs too; old folders go to RESULTS/replaced.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option(help="Only show the jobs, and what they would ask of SLURM.")

@@ -10,10 +10,14 @@ from gam_bench.store.scan import Standing
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a suite, sorted into those to launch and those to leave alone."""
+    """The runs of a suite, sorted into those to launch and those to leave alone.
+
+    `anew`: what there is of the runs to launch is set aside first.
+    """
 
     standings: tuple[Standing, ...]
     todo: tuple[Standing, ...]
+    anew: bool = False
 
     def counts(self) -> dict[State, int]:
         """How many runs are in each state; states without runs are left out."""
@@ -27,7 +31,7 @@ class Plan:
 
 
 def plan(standings: Sequence[Standing], *, retry_failed: bool = False, force: bool = False) -> Plan:
-    """Decide what to launch: what is missing or stale, failed runs when asked to, all but running with force.
+    """Decide what to launch: what is missing or stale, failed runs when asked to; with force all, anew.
 
     Runs that another launcher is at are never launched.
     """
@@ -35,4 +39,4 @@ def plan(standings: Sequence[Standing], *, retry_failed: bool = False, force: bo
     def launched(state: State) -> bool:
         return state.open or (force and state.over) or (retry_failed and state.failure)
 
-    return Plan(tuple(standings), tuple(s for s in standings if launched(s.state)))
+    return Plan(tuple(standings), tuple(s for s in standings if launched(s.state)), anew=force)

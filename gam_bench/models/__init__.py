@@ -2,22 +2,25 @@
 
     model = gam_bench.models.create("resnet18_cifar", num_classes=100)
 
-Importing this package also makes our models known to timm, without importing timm:
+timm knows our models, too, once it is told; if it was imported before this package, it is told by the import.
+Nothing here imports timm before it is needed:
 
-    import gam_bench.models, timm
+    gam_bench.models.register_with_timm()
     model = timm.create_model("resnet18_cifar", num_classes=100)
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-from gam_bench.models import registration
+from gam_bench.models.registration import register_with_timm
 
 if TYPE_CHECKING:
     from gam_bench.models.build import create
 
-__all__ = ["create"]
+__all__ = ["create", "register_with_timm"]
 
-registration.register_with_timm()
+if "timm" in sys.modules:
+    register_with_timm()
 
 
 def __getattr__(name: str) -> Any:

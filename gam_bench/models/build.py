@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -77,6 +79,19 @@ def _create_timm(
             raise
         absent = f"the pretrained weights of {name!r} are not on this machine"
         raise UserError(f"{absent}: run `gam-bench data weights {name}`") from error
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Keep timm from downloading meanwhile: it finds the weights that `fetch_weights` has put here."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE  # the hub reads its environment variable once, when it is imported
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def fetch_weights(name: str) -> None:

@@ -1,23 +1,9 @@
 """Models for small images and short runs."""
 
-import torch
 from torch import Tensor, nn
 
-from gam_bench.models._base import Classifier, conv1x1, conv3x3, he_normal_
-
-
-class _Block(nn.Module):
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs)
-        self.conv2, self.bn2 = conv3x3(outputs, outputs), nn.BatchNorm2d(outputs)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(conv1x1(inputs, outputs, stride), nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = torch.relu(self.bn1(self.conv1(x)))
-        return torch.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+from gam_bench.models._base import Classifier, conv3x3, he_normal_
+from gam_bench.models.cifar_resnet import BasicBlock
 
 
 class SmallCNN(Classifier):
@@ -30,12 +16,13 @@ class SmallCNN(Classifier):
         super().__init__()
         self.num_features = 32
         self.stem = nn.Sequential(conv3x3(in_chans, 8), nn.BatchNorm2d(8), nn.ReLU())
-        self.blocks = nn.Sequential(_Block(8, 8, 1), _Block(8, 16, 2), _Block(16, 32, 2))
+        self.blocks = nn.Sequential(BasicBlock(8, 8, 1), BasicBlock(8, 16, 2), BasicBlock(16, 32, 2))
         he_normal_(self, "fan_out")
         self.reset_classifier(num_classes)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        return self.blocks(self.stem(x))
+        out: Tensor = self.blocks(self.stem(x))
+        return out
 
 
 class MLP(Classifier):

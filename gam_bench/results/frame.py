@@ -74,25 +74,11 @@ def _scan(results: Path, curves: bool, environment: bool) -> Iterator[Record]:
         uids = sorted(entry.name for entry in entries if entry.is_dir())
     for uid in uids:
         folder = RunFolder(runs / uid)
-        spec = _spec(folder.path / "spec.json")
+        spec = folder.settings()
         if spec is not None:
             result = folder.result()
             state = State.DONE if result is not None else folder.state()
             yield {"uid": uid} | _found(folder, state, result, curves, environment) | spec
-
-
-def _spec(path: Path) -> Record | None:
-    """The stored settings in one level; None before they are written."""
-    try:
-        stored = json.loads(path.read_bytes())["spec"].items()
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error}); move its folder away") from None
-    flat: Record = {}
-    for key, value in stored:
-        flat |= value if isinstance(value, dict) else {key: value}
-    return flat
 
 
 def _found(folder: RunFolder, state: State, result: Record | None, curves: bool, environment: bool) -> Record:

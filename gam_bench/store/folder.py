@@ -105,13 +105,9 @@ class RunFolder:
 
     def check(self, spec: RunSpec) -> None:
         """Raise UserError, naming setting, stored and asked value, when the folder holds another spec."""
-        stored = _read_json(self.path / "spec.json")
-        if stored is None:
+        was, asked = self.settings(), spec.flat()
+        if was is None:
             return
-        schema = stored.get("schema")
-        if schema != SCHEMA:
-            raise UserError(f"{self.path / 'spec.json'} has schema {schema}; this version reads {SCHEMA}")
-        was, asked = _flattened(stored.get("spec", {})), _flattened(spec.model_dump())
         # A setting that the stored spec lacks came with a later version, at a default that changes nothing.
         differs = [key for key in was if key not in asked or was[key] != asked[key]]
         if differs:
@@ -121,13 +117,41 @@ class RunFolder:
                 "Set it in the suite as it was, or use another --results folder"
             )
 
+    def settings(self) -> dict[str, Any] | None:
+        """The stored spec's settings in one level; None before they are written.
+
+        Raises UserError for a damaged file and for one of another schema.
+        """
+        stored = self._read("spec.json")
+        if stored is None:
+            return None
+        if not isinstance(stored.get("spec"), dict):
+            raise _damaged(self.path / "spec.json", "no spec")
+        flat: dict[str, Any] = {}
+        for key, value in stored["spec"].items():
+            flat |= value if isinstance(value, dict) else {key: value}
+        return flat
+
     def result(self) -> dict[str, Any] | None:
-        """The figures of a finished run; None while there are none. Raises UserError for a damaged file."""
-        return _read_json(self.path / "result.json")
+        """The figures of a finished run; None while there are none.
+
+        Raises UserError for a damaged file and for one of another schema.
+        """
+        return self._read("result.json")
 
     def environment(self) -> dict[str, Any] | None:
         """Where the run was last started: versions, hardware, commit."""
         return _read_json(self.path / "environment.json")
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        """What a file with a schema holds."""
+        content = _read_json(self.path / name)
+        if content is not None and content.get("schema") != SCHEMA:
+            raise UserError(
+                f"{self.path / name} has schema {content.get('schema')}, and this version reads {SCHEMA}: "
+                "read it with the version that wrote it, or use another --results folder"
+            )
+        return content
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         write_atomically(self.path / "environment.json", _json(dict(environment)))
@@ -210,18 +234,11 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
-        raise UserError(
-            f"{path} is damaged ({error}); move its folder away and the run will be done again"
-        ) from None
+        raise _damaged(path, error) from None
     if not isinstance(content, dict):
-        raise UserError(
-            f"{path} is damaged (no mapping); move its folder away and the run will be done again"
-        )
+        raise _damaged(path, "no mapping")
     return content
 
 
-def _flattened(spec: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in spec.items():
-        flat |= value if isinstance(value, dict) else {key: value}
-    return flat
+def _damaged(path: Path, why: object) -> UserError:
+    return UserError(f"{path} is damaged ({why}); move its folder away and the run will be done again")

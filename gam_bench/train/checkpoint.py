@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from gam_bench.errors import UserError
+from gam_bench.numerics import NUMERICS
 from gam_bench.store.folder import RunFolder
 
 
@@ -39,22 +41,35 @@ class Totals:
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak_memory or 0)
 
 
+class OtherNumerics(UserError):
+    """A checkpoint of another numerics version: going on with it would mix two computations in one run."""
+
+
 def load(folder: RunFolder) -> dict[str, Any] | None:
-    """The last checkpoint; None without one, or with one that a crash of the machine left unreadable."""
+    """The last checkpoint; None without one, or with one that a crash of the machine left unreadable.
+
+    Raises OtherNumerics.
+    """
     if not folder.checkpoint.exists():
         return None
     try:
-        return torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
+        saved: dict[str, Any] = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
     except Exception:
         folder.checkpoint.rename(folder.checkpoint.with_suffix(".damaged"))
         return None
+    if (version := saved.get("numerics", 1)) != NUMERICS:
+        raise OtherNumerics(
+            f"{folder.checkpoint} is of numerics version {version}, and this version of gam-bench computes "
+            f"{NUMERICS}: --force begins the run anew"
+        )
+    return saved
 
 
 def save(folder: RunFolder, state: dict[str, Any], totals: Totals) -> None:
     """Replace the checkpoint in one rename, so that a kill leaves the old or the new one."""
     temporary = folder.path / f".checkpoint.{os.getpid()}"
     try:
-        torch.save(state | {"totals": asdict(totals)}, temporary)
+        torch.save(state | {"numerics": NUMERICS, "totals": asdict(totals)}, temporary)
         temporary.replace(folder.checkpoint)
     finally:
         temporary.unlink(missing_ok=True)

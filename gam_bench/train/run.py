@@ -1,6 +1,5 @@
 """One run, from its spec to its folder: claim, resume, train, evaluate, record."""
 
-import os
 import time
 import traceback
 from collections.abc import Callable
@@ -23,8 +22,6 @@ from gam_bench.train.precision import set_precision
 from gam_bench.train.result import figures
 from gam_bench.train.switches import PLAIN, Switches
 from gam_bench.train.trainer import Diverged, Trainer
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # a run never downloads: `gam-bench data weights` does
 
 OnEpoch = Callable[[dict[str, Any]], None]
 ALONE = Group()
@@ -55,7 +52,8 @@ def train(
     every process of a data-parallel run's `group`, of which the first one writes and calls `on_epoch`.
     What the launcher thought that the run would take, `forecast_seconds`, is recorded beside what it took.
     An exception of the run is recorded in its `error.txt` and returned, not raised; UserError is raised
-    when the folder holds another spec or cannot be written, or the group has not `spec.processes` processes.
+    when the folder holds another spec or a checkpoint of another numerics version, or cannot be written, or
+    the group has not `spec.processes` processes.
     """
     if group.world != spec.processes:
         raise UserError(
@@ -76,6 +74,10 @@ def train(
         result = _train(spec, folder, claim, torch.device(device), group, switches, on_epoch)
         result["forecast_seconds"] = forecast_seconds
         group.on_first(lambda: folder.write_result(result))
+    except checkpoint.OtherNumerics:
+        if claim:
+            claim.release()
+        raise
     except ClaimLost as lost:
         return Outcome(State.RUNNING, str(lost))
     except Diverged as error:
@@ -157,7 +159,10 @@ def _train(
                 on_epoch(metrics)
         sharpness = group.on_first(trainer.flatness)
         totals.total_seconds = before + time.perf_counter() - began
-    if claim is None:
-        return {}
-    claim.held()
-    return figures(trainer, folder.metrics(), totals, sharpness) | {"attempts": claim.number}
+
+    def conclude() -> dict[str, Any]:
+        assert claim is not None
+        claim.held()
+        return figures(trainer, folder.metrics(), totals, sharpness) | {"attempts": claim.number}
+
+    return group.on_first(conclude)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
@@ -14,6 +15,7 @@ from gam_bench.data.batches import Batches
 from gam_bench.data.catalog import DATASETS
 from gam_bench.data.loading import load
 from gam_bench.data.randomness import derive
+from gam_bench.models.build import offline
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train.clock import synchronised
 from gam_bench.train.flatness import Flatness, flatness
@@ -68,13 +70,14 @@ class Trainer:
             if split is not None
         }
         torch.manual_seed(derive(spec.seed, "weights"))
-        model = models.create(
-            spec.model,
-            num_classes=entry.classes,
-            in_chans=entry.channels,
-            image_size=spec.image_size or entry.image_size,
-            pretrained=spec.pretrained,
-        )
+        with offline() if spec.pretrained else nullcontext():
+            model = models.create(
+                spec.model,
+                num_classes=entry.classes,
+                in_chans=entry.channels,
+                image_size=spec.image_size or entry.image_size,
+                pretrained=spec.pretrained,
+            )
         model = model.to(memory_format=torch.channels_last).to(device)
         self.model = model_precision(model, spec.precision, device)
         if switches.cuda_graph:

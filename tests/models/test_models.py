@@ -242,6 +242,23 @@ def test_mistakes_are_refused_in_one_line(name, settings, message):
     assert "\n" not in str(error.value)
 
 
+def test_the_quickstarts_cnn_has_the_names_and_weights_it_always_had():
+    """Old checkpoints load, and a seed's weights are the same, as far as CPUs round alike."""
+    torch.manual_seed(3)
+    state = models.create("cnn20k", 10, 1).state_dict()
+    places = ("0", "1", "2")
+    assert [name for name in state if name.endswith("conv2.weight")] == [
+        f"blocks.{place}.conv2.weight" for place in places
+    ]
+    assert [name for name in state if name.endswith("shortcut.0.weight")] == [
+        f"blocks.{place}.shortcut.0.weight" for place in places[1:]
+    ]
+    values = torch.cat([value.double().flatten() for value in state.values()])
+    assert float(values @ torch.arange(len(values)).double().cos()) == pytest.approx(
+        -10.431834903355018, rel=1e-5
+    )
+
+
 def run_python(code: str) -> str:
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -249,19 +266,34 @@ def run_python(code: str) -> str:
 
 
 def test_names_are_exactly_timms_after_registration():
-    names()  # looks for timm's files, which must not keep our models from being registered later
     import timm
 
+    models.register_with_timm()
     assert sorted(names()) == sorted(timm.list_models())
     assert not set(MODELS) & set(timm_names())
 
 
-@pytest.mark.parametrize("imports", ["import timm, gam_bench.models", "import gam_bench.models, timm"])
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import timm, gam_bench.models",
+        "import gam_bench.models, timm; gam_bench.models.register_with_timm()",
+        "import timm, gam_bench.models as ours; ours.register_with_timm(); ours.register_with_timm()",
+    ],
+)
 def test_timm_creates_our_models(imports):
     code = f"""{imports}
 model = timm.create_model("resnet32_cifar", num_classes=100, in_chans=1)
 print(model.conv1.in_channels, model.get_classifier().out_features, "wrn28_10" in timm.list_models("wrn*"))"""
     assert run_python(code) == "1 100 True"
+
+
+def test_the_catalogue_leaves_python_s_imports_alone():
+    code = """import sys
+before = list(sys.meta_path)
+import gam_bench.suite.spec, gam_bench.models
+print(sys.meta_path == before, "timm" in sys.modules)"""
+    assert run_python(code) == "True False"
 
 
 def test_our_models_need_neither_timm_nor_torchvision():

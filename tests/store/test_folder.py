@@ -106,20 +106,47 @@ def test_a_spec_of_an_older_version_that_lacks_a_setting_is_the_same_run(folder,
     folder.begin(spec)
 
 
-def test_a_newer_schema_is_refused(folder, spec):
-    (folder.path / "spec.json").write_text(json.dumps({"schema": 99, "spec": {}}))
-    with pytest.raises(UserError, match="schema 99"):
-        folder.begin(spec)
+READS = [
+    ("spec.json", lambda folder, _: folder.settings()),
+    ("spec.json", lambda folder, spec: folder.begin(spec)),
+    ("result.json", lambda folder, _: folder.result()),
+]
+
+
+@pytest.mark.parametrize("schema", [99, 0, "1", None])
+@pytest.mark.parametrize(("name", "read"), READS)
+def test_another_schema_is_one_clear_line_whoever_reads_it(folder, spec, name, read, schema):
+    content = {"schema": schema, "spec": {}, "test_accuracy": 0.5}
+    (folder.path / name).write_text(json.dumps(content))
+    with pytest.raises(UserError) as error:
+        read(folder, spec)
+    assert str(error.value).startswith(
+        f"{folder.path / name} has schema {schema}, and this version reads 1: "
+    )
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "\x00\x01", '{"a": 1'])
-def test_a_damaged_result_is_one_clear_line(folder, content):
-    path = folder.path / "result.json"
+@pytest.mark.parametrize(("name", "read"), READS)
+def test_a_damaged_file_is_one_clear_line(folder, spec, name, read, content):
+    path = folder.path / name
     path.write_text(content)
     with pytest.raises(UserError, match="is damaged") as error:
-        folder.result()
+        read(folder, spec)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_settings_are_the_stored_ones_in_one_level(tmp_path, tiny):
+    spec = RunSpec.resolve(tiny | {"optimizer": "gam", "rho": 0.3})
+    folder = RunFolder.of(tmp_path, spec.uid)
+    assert folder.settings() is None
+    folder.begin(spec)
+    assert folder.settings() == spec.flat()
+    assert folder.settings()["rho"] == 0.3
+    (folder.path / "spec.json").write_text('{"schema": 1}')
+    with pytest.raises(UserError, match=r"spec.json is damaged \(no spec\)"):
+        folder.settings()
 
 
 def test_metrics_that_were_cut_off_are_left_out_and_rewound(folder):

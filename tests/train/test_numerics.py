@@ -12,10 +12,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from gam_bench.errors import UserError
 from gam_bench.hardware import cpu_name
 from gam_bench.numerics import NUMERICS
+from gam_bench.store.folder import RunFolder
+from gam_bench.suite.spec import RunSpec
 from gam_bench.suite.suite import load
+from gam_bench.train import checkpoint
 from gam_bench.train.group import Group
+from gam_bench.train.run import train
 from gam_bench.train.switches import Switches
 from gam_bench.train.trainer import Trainer
 
@@ -72,3 +77,37 @@ def test_the_last_bit_of_a_learning_rate_is_noticed(recorded):
     name = "gam, label noise 0.4"
     spec = RUNS[name].model_copy(update={"lr": RUNS[name].lr * (1 + 2e-7)})
     assert first_epoch(spec)["weights"] != recorded["runs"][name]["weights"]
+
+
+def test_a_checkpoint_of_another_version_is_not_resumed_in_silence(tmp_path, tiny, monkeypatch):
+    """It stays as it is, for the version that wrote it; old ones, which name none, are of version 1."""
+    spec = RunSpec.resolve(tiny)
+    folder = RunFolder.of(tmp_path, spec.uid)
+
+    def stop(metrics):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(spec, tmp_path, on_epoch=stop)
+    kept = folder.checkpoint.read_bytes()
+    monkeypatch.setattr("gam_bench.train.checkpoint.NUMERICS", NUMERICS + 1)
+    with pytest.raises(
+        UserError, match=rf"of numerics version {NUMERICS}, and .* computes {NUMERICS + 1}: --force"
+    ):
+        train(spec, tmp_path)
+    assert folder.state() == "stale"
+    assert folder.checkpoint.read_bytes() == kept
+    monkeypatch.undo()
+    assert train(spec, tmp_path).state == "done"
+    assert folder.result()["numerics"] == NUMERICS
+
+
+def test_a_checkpoint_that_names_no_version_is_of_the_first(tmp_path, tiny):
+    folder = RunFolder.of(tmp_path, RunSpec.resolve(tiny).uid)
+    folder.path.mkdir(parents=True)
+    torch.save({"totals": {"epoch": 1}}, folder.checkpoint)
+    if NUMERICS == 1:
+        assert checkpoint.load(folder)["totals"] == {"epoch": 1}
+    else:
+        with pytest.raises(checkpoint.OtherNumerics):
+            checkpoint.load(folder)

@@ -1,6 +1,8 @@
 """One run: what it records, that it repeats bit for bit, and how it fails."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -8,7 +10,8 @@ import torch
 from gam_bench.errors import UserError
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.suite.spec import RunSpec
-from gam_bench.train import checkpoint
+from gam_bench.train import checkpoint, run
+from gam_bench.train.group import Group
 from gam_bench.train.run import train
 from gam_bench.train.switches import Switches
 
@@ -153,6 +156,58 @@ def test_on_a_gpu_a_graphed_run_agrees_with_a_plain_one(tmp_path, tiny, optimize
     assert graphed["cuda_graph"]
     assert graphed["test_loss"] == pytest.approx(plain["test_loss"], rel=1e-3)
     assert graphed["forward_backward_passes"] == plain["forward_backward_passes"]
+
+
+def test_a_run_builds_its_model_offline_and_leaves_the_process_as_it_was(tmp_path, tiny, monkeypatch):
+    import timm
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    seen = []
+
+    def absent(*_, **__):
+        seen.append(constants.is_offline_mode())
+        raise FileNotFoundError("not in the cache")
+
+    monkeypatch.setattr(timm, "create_model", absent)
+    outcome = train(RunSpec.resolve(tiny | {"model": "resnet18", "pretrained": True}), tmp_path)
+    assert outcome.state == State.FAILED
+    assert "the pretrained weights of 'resnet18' are not on this machine" in outcome.message
+    assert seen == [True]
+    assert not constants.is_offline_mode()
+
+
+def test_figures_are_computed_where_all_processes_wait_for_the_first(tmp_path, tiny, monkeypatch):
+    """Computed elsewhere, an error in them would leave the other processes waiting for ever."""
+    depth, seen = [0], []
+
+    class Watched(Group):
+        def on_first(self, function):
+            depth[0] += 1
+            try:
+                return super().on_first(function)
+            finally:
+                depth[0] -= 1
+
+    def figures(*_):
+        seen.append(depth[0])
+        raise ValueError("no figures")
+
+    monkeypatch.setattr(run, "figures", figures)
+    outcome = train(RunSpec.resolve(tiny | {"epochs": 1}), tmp_path, group=Watched())
+    assert outcome == (run.Outcome(State.FAILED, "failed: ValueError: no figures"))
+    assert seen == [1]
+
+
+def test_importing_the_run_changes_no_setting_of_the_process():
+    code = (
+        "import os, sys, torch, torchvision\n"
+        "before = dict(os.environ), list(sys.meta_path)\n"
+        "import gam_bench.train.run, gam_bench.train.process\n"
+        "print((dict(os.environ), list(sys.meta_path)) == before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "True\n", done.stderr
 
 
 def test_metrics_are_plain_json_lines(tmp_path, tiny):

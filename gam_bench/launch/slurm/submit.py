@@ -99,7 +99,8 @@ def _minutes(job: Sequence[Standing], profile: Profile, forecast: Forecast) -> i
     known = [value for value in seconds if value is not None]
     if len(known) < len(seconds):
         return DEFAULT_MINUTES
-    return 15 * 2 ** max(0, math.ceil(math.log2((10 + 2 * sum(known) / 60) / 15)))
+    steps = max(0, math.ceil(math.log2((10 + 2 * sum(known) / 60) / 15)))
+    return int(15 * 2**steps)
 
 
 def submit(proposal: Proposal, profile: Profile, suite: str, results: Path) -> list[Entry]:
@@ -112,7 +113,7 @@ def submit(proposal: Proposal, profile: Profile, suite: str, results: Path) -> l
     if not planned:
         return []
     for standing in (s for array in planned for job in array.jobs for s in job):
-        if standing.state == State.DONE:
+        if proposal.plan.anew and standing.state != State.MISSING:
             standing.folder.set_aside()
         elif standing.state.failure:
             standing.folder.forgive()
