@@ -28,6 +28,8 @@ class Flat:
 
     def __init__(self, parameters: Sequence[Tensor]):
         self.parameters = list(parameters)
+        self._layout = _layout(parameters)
+        self._lent: list[Tensor] = []
         self.sizes = [p.numel() * (2 if p.is_complex() else 1) for p in self.parameters]
 
     @cached_property
@@ -40,6 +42,10 @@ class Flat:
     def views(self) -> list[Tensor]:
         pieces = self.buffer.split(self.sizes)
         return [_shaped(piece, p) for piece, p in zip(pieces, self.parameters, strict=True)]
+
+    def fits(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether these are the parameters it was made for, in the type, place and memory order of then."""
+        return _layout(parameters) == self._layout
 
     def load(self, tensors: Sequence[Tensor | None]) -> Tensor:
         """Copy tensors shaped as the parameters into the buffer, None as zeros. Returns the buffer."""
@@ -63,13 +69,33 @@ class Flat:
     def set_gradients(self, vector: Tensor, which: set[int]) -> None:
         """`.grad` becomes the parameters' parts of `vector`; None for those not in `which`."""
         self.buffer.copy_(vector)
-        for i, (parameter, view) in enumerate(zip(self.parameters, self.views, strict=True)):
-            parameter.grad = view.to(parameter) if i in which else None
+        for i, (parameter, gradient) in enumerate(zip(self.parameters, self._gradients(), strict=True)):
+            parameter.grad = gradient if i in which else None
+
+    def _gradients(self) -> list[Tensor]:
+        """The buffer's parts as tensors to hand out, of the parameters' types.
+
+        Not the views themselves: `Module.to` gives `.grad` other data, and the views must stay the buffer's.
+        """
+        lent = self._lent
+        if not all(one.data_ptr() == view.data_ptr() for one, view in zip(lent, self.views, strict=False)):
+            lent.clear()
+        if not lent:
+            pairs = zip(self.views, self.parameters, strict=True)
+            given = [view.to(p).detach() for view, p in pairs]
+            if any(p.dtype != self.buffer.dtype for p in self.parameters):
+                return given  # converted, so anew in each step
+            lent.extend(given)
+        return lent
 
     def vector(self, values: Sequence[float]) -> Tensor:
         """A vector with one value for all of a parameter's numbers."""
         pieces = [self.buffer.new_full((n,), value) for n, value in zip(self.sizes, values, strict=True)]
         return torch.cat(pieces)
+
+
+def _layout(parameters: Sequence[Tensor]) -> list[tuple]:
+    return [(id(p), p.dtype, p.device, p.shape, p.stride()) for p in parameters]
 
 
 def _shaped(piece: Tensor, parameter: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from gam_bench.errors import UserError
 from gam_bench.optim.arguments import adopt_groups, checked
 from gam_bench.optim.catalog import Settings
 from gam_bench.optim.flat import Flat
+from gam_bench.optim.homes import Homes, replace_parameters
 from gam_bench.optim.passes import Passes
 from gam_bench.optim.replay import Randomness, RunningStatistics
 from gam_bench.optim.schedule import follow_learning_rate, start_schedule
@@ -156,6 +157,7 @@ class SharpnessAware(Optimizer):
                 )
             closures = [closure] if callable(closure) else list(closure)
             shares = [1 / len(closures)] * len(closures)
+        self._notice_changes()
         if self.param_groups[0].get("rho_schedule") == "proportion":
             for group in self.param_groups:
                 follow_learning_rate(group, self.min_lr)
@@ -226,9 +228,35 @@ class SharpnessAware(Optimizer):
         """DDP's, under which a pass leaves the workers' gradients apart; nothing without DDP."""
         return nullcontext() if self._workers is None else self.model.no_sync()  # type: ignore[union-attr, operator]
 
+    def _notice_changes(self) -> None:
+        """What befell the parameters since the last step: loaded by the base, added, moved, replaced."""
+        base = self.base_optimizer
+        if self.param_groups is not base.param_groups:
+            self.param_groups, self.state = base.param_groups, base.state
+            self._complete_groups()
+        if moved := self._homes.replaced():
+            replace_parameters(base, moved)
+        if not self._flat.fits(self._parameters()):
+            self._complete_groups()
+            for cached in ("_flat", "_homes", "_randomness"):
+                self.__dict__.pop(cached, None)
+
+    def _complete_groups(self) -> None:
+        """Groups that came past us have the constructor's settings where they have none."""
+        for group in self.param_groups:
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)
+
+    def _parameters(self) -> list[Tensor]:
+        return [p for group in self.param_groups for p in group["params"]]
+
     @cached_property
     def _flat(self) -> Flat:
-        return Flat([p for group in self.param_groups for p in group["params"]])
+        return Flat(self._parameters())
+
+    @cached_property
+    def _homes(self) -> Homes:
+        return Homes(self.model, self._flat.parameters)
 
     @cached_property
     def _statistics(self) -> RunningStatistics:
@@ -248,8 +276,6 @@ class SharpnessAware(Optimizer):
                 raise UserError(f"{name} must be the same in all parameter groups")
         if self.param_groups is self.base_optimizer.param_groups:
             self.base_optimizer.add_param_group(param_group)
-            for cached in ("_flat", "_randomness"):
-                self.__dict__.pop(cached, None)
         else:  # Optimizer.__init__ adds the base optimizer's groups one by one
             super().add_param_group(param_group)
         if values.get("rho_schedule") == "proportion":
@@ -263,9 +289,7 @@ class SharpnessAware(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "base_optimizer" not in state:  # Optimizer.load_state_dict brings new groups and state
-            for group in self.param_groups:
-                for name, value in self.defaults.items():
-                    group.setdefault(name, value)
+            self._complete_groups()
             self.base_optimizer.__setstate__({"state": self.state, "param_groups": self.param_groups})
 
     def __repr__(self) -> str:
