@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from gam_bench.optim.catalog import ExactGAMSettings
@@ -38,7 +39,8 @@ class ExactGAM(SharpnessAware):
         """g and H g/‖g‖ at θ plus the steps."""
         flat = passes.flat
         graph = _KeepGraph(flat.parameters)
-        with self._no_sync(), graph:
+        # Fused attention has no second derivative; its plain form has.
+        with self._no_sync(), graph, sdpa_kernel(SDPBackend.MATH):
             passes.run(*steps)
         g = self._averaged(passes.take(graph.gradients)).clone()
         torch.div(g, torch.linalg.vector_norm(g) + TINY, out=flat.buffer)
