@@ -12,13 +12,14 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from gam_bench.errors import UserError
-from gam_bench.optim.arguments import adopt_groups, checked
+from gam_bench.optim.arguments import check_base, check_supported, checked
 from gam_bench.optim.catalog import Settings
 from gam_bench.optim.flat import Flat
+from gam_bench.optim.groups import adopt, keys_beside, matched, note_written, owned_by_another, release
 from gam_bench.optim.homes import Homes, replace_parameters
 from gam_bench.optim.passes import Passes
 from gam_bench.optim.replay import Randomness, RunningStatistics
-from gam_bench.optim.schedule import follow_learning_rate, start_schedule
+from gam_bench.optim.schedule import Proportion
 
 Closure = Callable[[], Any]
 
@@ -39,11 +40,15 @@ class SharpnessAware(Optimizer):
     clip_norm: the greatest norm of the final gradient, the one the base optimizer gets. None: not clipped.
     scaler: a torch.amp.GradScaler. The closure scales its loss with it; `scaler.update()` stays the caller's.
     replay_randomness: all passes of a step draw the same random numbers (dropout).
-    min_lr: with rho_schedule="proportion", the learning rate at which ρ is rho_min; ρ has its own value at
-        the group's initial learning rate, and (ρ−ρmin)/(ρmax−ρmin) = (lr−lrmin)/(lrmax−lrmin).
-    settings: the optimizer's own, with defaults and bounds as in the catalogue.
+    min_lr, max_lr: with rho_schedule="proportion", the learning rates at which ρ is rho_min and at which it
+        has its own value, with (ρ−ρmin)/(ρmax−ρmin) = (lr−lrmin)/(lrmax−lrmin) between them. max_lr=None is
+        OneCycleLR's, where there is one, else the group's initial learning rate.
+    settings: the optimizer's own, with defaults and bounds as in the catalogue. They are kept in the groups,
+        under their names, or as in "gam_alpha" where the base optimizer has one of the same name.
 
-    Raises UserError for settings out of bounds and for a base optimizer on other parameters.
+    Raises UserError for settings out of bounds, for a base optimizer on other parameters or of a kind that
+    cannot be one (LBFGS), and for FSDP and sparse gradients. A base optimizer serves one optimizer: a second
+    one takes it over.
     A subclass names its `settings` and gives `direction`. `gradient_evaluations` counts the gradients
     computed so far, each on a whole batch, a Hessian-vector product as two.
     """
@@ -63,10 +68,11 @@ class SharpnessAware(Optimizer):
         scaler: torch.amp.GradScaler | None = None,
         replay_randomness: bool = True,
         min_lr: float = 0.0,
+        max_lr: float | None = None,
         **settings: Any,
     ):
-        if not isinstance(base_optimizer, Optimizer):
-            raise UserError(f"base_optimizer must be a torch optimizer, got {base_optimizer!r}")
+        owner = type(self).__name__
+        check_base(base_optimizer)
         if perturbation not in ("local", "global"):
             raise UserError(f"perturbation must be 'local' or 'global', got {perturbation!r}")
         if micro_batch is not None and micro_batch < 1:
@@ -74,7 +80,13 @@ class SharpnessAware(Optimizer):
         if clip_norm is not None and not clip_norm > 0:
             raise UserError(f"clip_norm must be > 0, got {clip_norm}")
         values = checked(self.settings, settings)
-        adopt_groups(params, base_optimizer, values, type(self).__name__)
+        given = matched(params, base_optimizer, owner)
+        check_supported([p for group in base_optimizer.param_groups for p in group["params"]], model)
+        self._keys = keys_beside(base_optimizer, values, owner)
+        self._own = {self._keys[name]: value for name, value in values.items()}
+        adopt(
+            self, base_optimizer, given, {name: (self._keys[name], value) for name, value in values.items()}
+        )
         self.base_optimizer = base_optimizer
         self.model = model
         self.perturbation = perturbation
@@ -83,9 +95,14 @@ class SharpnessAware(Optimizer):
         self.scaler = scaler
         self.replay_randomness = replay_randomness
         self.min_lr = min_lr
+        self.max_lr = max_lr
         self.gradient_evaluations = 0
         self._batch: tuple[list[Closure], list[float]] | None = None
-        super().__init__(base_optimizer.param_groups, values)
+        try:
+            super().__init__(base_optimizer.param_groups, base_optimizer.defaults | self._own)
+        except UserError:
+            release(base_optimizer)
+            raise
         self.param_groups = base_optimizer.param_groups
         self.state = base_optimizer.state
 
@@ -98,10 +115,11 @@ class SharpnessAware(Optimizer):
 
     def setting(self, name: str) -> Any:
         """A setting of the parameter groups: one value, or a flat vector where they differ."""
-        first, *others = (group[name] for group in self.param_groups)
+        key = self._keys[name]
+        first, *others = (group[key] for group in self.param_groups)
         if all(value == first for value in others):
             return first
-        return self._flat.vector([group[name] for group in self.param_groups for _ in group["params"]])
+        return self._flat.vector([group[key] for group in self.param_groups for _ in group["params"]])
 
     def set_closure(self, loss_fn: Callable[[Any, Any], Tensor], inputs: Any, targets: Any) -> None:
         """The batch of the next `step()`, which returns its predictions and loss, at unperturbed parameters.
@@ -158,9 +176,9 @@ class SharpnessAware(Optimizer):
             closures = [closure] if callable(closure) else list(closure)
             shares = [1 / len(closures)] * len(closures)
         self._notice_changes()
-        if self.param_groups[0].get("rho_schedule") == "proportion":
+        if self._schedule is not None:
             for group in self.param_groups:
-                follow_learning_rate(group, self.min_lr)
+                self._schedule.follow(group)
         values = self._set_gradient(closures, shares)
         self._step_base()
         if closure is None:
@@ -231,6 +249,11 @@ class SharpnessAware(Optimizer):
     def _notice_changes(self) -> None:
         """What befell the parameters since the last step: loaded by the base, added, moved, replaced."""
         base = self.base_optimizer
+        if owned_by_another(base, self):
+            raise UserError(
+                f"this {type(self).__name__}'s base optimizer serves another one now; step that one, "
+                f"or give each its own {type(base).__name__}"
+            )
         if self.param_groups is not base.param_groups:
             self.param_groups, self.state = base.param_groups, base.state
             self._complete_groups()
@@ -244,8 +267,17 @@ class SharpnessAware(Optimizer):
     def _complete_groups(self) -> None:
         """Groups that came past us have the constructor's settings where they have none."""
         for group in self.param_groups:
-            for name, value in self.defaults.items():
-                group.setdefault(name, value)
+            for key, value in self._own.items():
+                group.setdefault(key, value)
+            if self._schedule is not None:
+                self._schedule.start(group)
+
+    @property
+    def _schedule(self) -> Proportion | None:
+        key = self._keys.get("rho_schedule")
+        if key is None or self.param_groups[0][key] != "proportion":
+            return None
+        return Proportion(self._keys, self.min_lr, self.max_lr)
 
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
@@ -268,22 +300,23 @@ class SharpnessAware(Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Give the base optimizer another group; settings it does not name are those of the constructor."""
-        for name, value in self.defaults.items():
-            param_group.setdefault(name, value)
-        values = checked(self.settings, {name: param_group[name] for name in self.defaults})
+        for key, value in self._own.items():
+            param_group.setdefault(key, value)
+        values = checked(self.settings, {name: param_group[key] for name, key in self._keys.items()})
         for name in self.common:
-            if any(group[name] != values[name] for group in self.param_groups):
-                raise UserError(f"{name} must be the same in all parameter groups")
+            if any(group[self._keys[name]] != values[name] for group in self.param_groups):
+                raise UserError(f"{self._keys[name]} must be the same in all parameter groups")
         if self.param_groups is self.base_optimizer.param_groups:
             self.base_optimizer.add_param_group(param_group)
         else:  # Optimizer.__init__ adds the base optimizer's groups one by one
             super().add_param_group(param_group)
-        if values.get("rho_schedule") == "proportion":
-            start_schedule(param_group, self.min_lr)
+        if self._schedule is not None:
+            self._schedule.start(param_group)
+            note_written(self.base_optimizer, self._schedule.keys())
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {"base_optimizer", "model", "perturbation", "micro_batch", "clip_norm", "scaler", "min_lr"}
-        kept |= {"replay_randomness", "gradient_evaluations", "_batch"}
+        kept |= {"max_lr", "_keys", "_own", "replay_randomness", "gradient_evaluations", "_batch"}
         return super().__getstate__() | {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
