@@ -40,16 +40,16 @@ class ExactGAM(SharpnessAware):
         flat = passes.flat
         graph = _KeepGraph(flat.parameters)
         # Fused attention has no second derivative; its plain form has.
-        with self._no_sync(), graph, sdpa_kernel(SDPBackend.MATH):
+        with self._workers.apart(), graph, sdpa_kernel(SDPBackend.MATH):
             passes.run(*steps)
         g = self._averaged(passes.take(graph.gradients)).clone()
         torch.div(g, torch.linalg.vector_norm(g) + TINY, out=flat.buffer)
         products = graph.times(flat.views)
         passes.evaluations += 2
-        return g, self._averaged(flat.load(products)).clone()
+        return g, self._averaged(passes.unscaled(products)).clone()
 
     def _averaged(self, vector: Tensor) -> Tensor:
-        if self._workers is not None and self.perturbation == "global":
+        if self._workers and self.perturbation == "global":
             self.average(vector)
         return vector
 

@@ -1,7 +1,7 @@
 """All parameters as one vector, so that a formula about θ can be written, and run, as one."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -40,8 +40,7 @@ class Flat:
 
     @cached_property
     def views(self) -> list[Tensor]:
-        pieces = self.buffer.split(self.sizes)
-        return [_shaped(piece, p) for piece, p in zip(pieces, self.parameters, strict=True)]
+        return self.unflattened(self.buffer)
 
     def fits(self, parameters: Sequence[Tensor]) -> bool:
         """Whether these are the parameters it was made for, in the type, place and memory order of then."""
@@ -87,6 +86,24 @@ class Flat:
                 return given  # converted, so anew in each step
             lent.extend(given)
         return lent
+
+    def flattened(self, tensors: Sequence[Tensor | None]) -> Tensor:
+        """Tensors shaped as the parameters, as a vector of their own; None as zeros."""
+        return self.load(tensors).clone()
+
+    def unflattened(self, vector: Tensor) -> list[Tensor]:
+        """A vector's parts in the shapes of the parameters, which share its memory."""
+        return [_shaped(piece, p) for piece, p in zip(vector.split(self.sizes), self.parameters, strict=True)]
+
+    def carried(
+        self, vectors: Mapping[str, Tensor], parameters: Sequence[Tensor], moved: Mapping[Tensor, Tensor]
+    ) -> dict[str, Tensor]:
+        """Vectors for other parameters from those for these: replaced ones keep theirs, new ones have 0."""
+        if not vectors:
+            return {}
+        new, here = Flat(parameters), [moved.get(p, p) for p in self.parameters]
+        parts = {name: dict(zip(here, self.unflattened(v), strict=True)) for name, v in vectors.items()}
+        return {name: new.flattened([of.get(p) for p in parameters]) for name, of in parts.items()}
 
     def vector(self, values: Sequence[float]) -> Tensor:
         """A vector with one value for all of a parameter's numbers."""

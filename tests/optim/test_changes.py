@@ -145,6 +145,19 @@ def test_a_parameter_added_from_either_side(kind, how):
 
 
 @pytest.mark.parametrize("kind", ALL)
+def test_weights_assigned_before_the_first_step_are_followed(kind):
+    ends = []
+    for before in (True, False):
+        model = network()
+        optimizer = around(kind, model) if before else None
+        assign(model)
+        step(optimizer or around(kind, model), model, 0)
+        ends.append([p.detach().clone() for p in model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+    assert not torch.equal(ends[0][0], network()[0].weight)
+
+
+@pytest.mark.parametrize("kind", ALL)
 def test_loading_through_the_base_is_noticed(kind):
     model = network()
     optimizer = around(kind, model)

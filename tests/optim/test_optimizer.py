@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, OneCycleLR, St
 
 from gam_bench.errors import UserError
 from gam_bench.optim import GAM, SAM, SAMGAM, ExactGAM
-from gam_bench.optim.catalog import OPTIMIZERS
+from gam_bench.optim.catalog import OPTIMIZERS, Optimizer
 
 torch.set_num_threads(1)
 SHARP = [SAM, GAM, SAMGAM, ExactGAM]
@@ -657,8 +657,20 @@ def test_an_entry_of_the_catalogue_builds_and_costs_what_it_says(entry):
     defaults = entry.settings().model_dump()
     optimizer = kind(model.parameters(), sgd(model.parameters()), model=model, **defaults)
     optimizer.step(closure_of(model))
-    assert optimizer.gradient_evaluations == entry.passes
+    assert optimizer.gradient_evaluations == entry.passes(defaults)
     assert optimizer.settings is entry.settings
+
+
+def test_what_a_step_costs_may_depend_on_the_settings():
+    """A method that climbs in every k-th step only costs 1 + 1/k gradients."""
+
+    class Settings(OPTIMIZERS["sam"].settings):
+        every: int = 5
+
+    entry = Optimizer("now and then", "", Settings, gradients=lambda settings: 1 + 1 / settings.every)
+    assert entry.passes({}) == pytest.approx(1.2)
+    assert entry.passes({"every": 2}) == pytest.approx(1.5)
+    assert OPTIMIZERS["gam"].passes({"rho": 0.1}) == 4
 
 
 def test_the_catalogue_imports_no_torch():
