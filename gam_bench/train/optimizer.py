@@ -14,6 +14,9 @@ from gam_bench.train.switches import Switches
 PLAIN = "gam_bench.optim.plain:Plain"
 """What a base optimizer alone is, under the one step protocol."""
 
+FORM = ("lr", "capturable", "foreach", "fused")
+"""What of a parameter group is how the step is computed, and so this launch's."""
+
 
 def make_optimizer(spec: RunSpec, model: nn.Module, switches: Switches) -> SharpnessAware:
     """What the run names, around its base optimizer, on the model's trainable parameters."""
@@ -31,6 +34,23 @@ def make_optimizer(spec: RunSpec, model: nn.Module, switches: Switches) -> Sharp
     )
 
 
+def load_optimizer(optimizer: SharpnessAware, state: dict[str, Any]) -> None:
+    """Load a checkpoint's state, in the form that this run's launch wants.
+
+    A checkpoint's learning rate is a number or a CPU tensor, as its own launch had it. A CUDA graph takes
+    either for a constant, and would go on at a frozen rate; so ours stay what and where they are.
+    """
+    own = [{name: group[name] for name in FORM if name in group} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, form in zip(optimizer.param_groups, own, strict=True):
+        rate = float(group["lr"])
+        group.update(form)
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
 def _base(spec: RunSpec, parameters: list[nn.Parameter], switches: Switches) -> torch.optim.Optimizer:
     settings: dict[str, Any] = dict(spec.base_settings)
     # A graph reads the learning rate from the device, where it can change between replays.
@@ -40,4 +60,4 @@ def _base(spec: RunSpec, parameters: list[nn.Parameter], switches: Switches) -> 
         return torch.optim.SGD(parameters, **settings)
     settings["betas"] = settings.pop("beta1"), settings.pop("beta2")
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.base]
-    return kind(parameters, **settings)
+    return kind(parameters, capturable=switches.cuda_graph, **settings)
