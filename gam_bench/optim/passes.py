@@ -114,11 +114,11 @@ class Passes:
             self._statistics.restore()
 
 
-def ascent(vector: Tensor, radius: float | Tensor, weights: Tensor | None = None) -> Step:
+def ascent(vector: Tensor, radius: float | Tensor, weights: Tensor | None = None, tiny: float = TINY) -> Step:
     """ρ v/(‖v‖+ξ), the step of length ρ along v. With `weights` w, ASAM's: ρ w²v/(‖|w|v‖+ξ)."""
     if weights is not None:
         vector = weights * vector
-    norm = vector.dot(vector).sqrt_().add_(TINY)
+    norm = vector.dot(vector).sqrt_().add_(tiny)
     if weights is not None:
         vector = weights * vector
     if isinstance(radius, Tensor):  # one for each of the vector's numbers

@@ -22,11 +22,14 @@ class Workers:
     def __bool__(self) -> bool:
         return self.ddp is not None
 
+    def __len__(self) -> int:
+        return 1 if self.ddp is None else dist.get_world_size(self.ddp.process_group)
+
     def average(self, vector: Tensor) -> None:
         """Replace a vector by its mean over the workers."""
         if self.ddp is not None:
             dist.all_reduce(vector, group=self.ddp.process_group)
-            vector /= dist.get_world_size(self.ddp.process_group)
+            vector /= len(self)
 
     def apart(self) -> AbstractContextManager[Any]:
         """Under it a pass leaves the workers' gradients apart."""
