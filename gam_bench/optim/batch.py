@@ -51,6 +51,8 @@ def _joined(values: list[tuple[Any, Tensor]], shares: Sequence[float]) -> tuple[
     """Predictions and loss of a whole batch from those of its pieces, without their graphs."""
     if len(values) == 1:
         predictions, loss = values[0]
+        if isinstance(predictions, Tensor):
+            return predictions.detach(), loss.detach()
         return tree_map_only(Tensor, torch.Tensor.detach, predictions), loss.detach()
     loss = torch.stack([loss.detach() * share for (_, loss), share in zip(values, shares, strict=True)]).sum()
     first, *others = (predictions for predictions, _ in values)

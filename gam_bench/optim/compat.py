@@ -13,7 +13,7 @@ masks, which makes most of g1 − g0 noise; `replay_randomness=True` ends it.
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from gam_bench.errors import UserError
 from gam_bench.optim import gam, sam
-from gam_bench.optim.catalog import SharpnessSettings
+from gam_bench.optim.catalog import Settings, SharpnessSettings
 from gam_bench.optim.losses import torch_label_smoothing
 from gam_bench.optim.passes import ascent
 
@@ -53,9 +53,15 @@ class GAM(gam.GAM):
     more: as for `gam_bench.optim.GAM`.
     """
 
-    settings = ReleasedSettings  # type: ignore[assignment]
+    settings: ClassVar[type[Settings]] = ReleasedSettings
     common = ("beta_1", "beta_2", "beta_3", "gamma", "adaptive", "rho_schedule")
-    kept = (*gam.GAM.kept, "grad_rho_scheduler", "grad_norm_rho_scheduler", "tiny", "grad_reduce")
+    kept: ClassVar[tuple[str, ...]] = (
+        *gam.GAM.kept,
+        "grad_rho_scheduler",
+        "grad_norm_rho_scheduler",
+        "tiny",
+        "grad_reduce",
+    )
 
     def __init__(
         self,
@@ -96,11 +102,11 @@ class GAM(gam.GAM):
 
     @property
     def grad_rho(self) -> float:
-        return self.param_groups[0][self._keys["rho_prime"]]
+        return float(self.param_groups[0][self._keys["rho_prime"]])
 
     @property
     def grad_norm_rho(self) -> float:
-        return self.param_groups[0][self._keys["rho"]]
+        return float(self.param_groups[0][self._keys["rho"]])
 
     def set_closure(self, loss_fn: Callable[..., Tensor], inputs: Any, targets: Any, **more: Any) -> None:
         """As GAM's; `more` goes to loss_fn."""
@@ -115,7 +121,7 @@ class GAM(gam.GAM):
     def along(self, minus: Tensor, plus: Tensor) -> Tensor:
         norm, across = torch.linalg.vector_norm(plus), torch.linalg.vector_norm(minus)
         cosine = minus.dot(plus) / (norm * across + self.tiny)
-        return cosine * across / (norm + self.tiny)
+        return torch.div(cosine * across, norm + self.tiny)
 
     def average(self, vector: Tensor) -> None:
         super().average(vector)
@@ -123,7 +129,7 @@ class GAM(gam.GAM):
             vector *= len(self._workers)
 
 
-def _settings_in(args: Any) -> dict[str, float]:
+def _settings_in(args: Any) -> dict[str, Any]:
     names = {"rho": "grad_norm_rho", "rho_prime": "grad_rho", "gamma": "grad_gamma"}
     names |= {f"beta_{i}": f"grad_beta_{i}" for i in range(4)}
     found = {name: getattr(args, theirs) for name, theirs in names.items() if hasattr(args, theirs)}

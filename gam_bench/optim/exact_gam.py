@@ -33,7 +33,7 @@ class ExactGAM(SharpnessAware):
         rho, alpha = self.setting("rho"), self.setting("alpha")
         g, f = self.gradient_and_curvature(passes)
         _, flatness = self.gradient_and_curvature(passes, ascent(f, rho))
-        return g + alpha * rho * flatness
+        return torch.add(g, alpha * rho * flatness)
 
     def gradient_and_curvature(self, passes: Passes, *steps: Step) -> tuple[Tensor, Tensor]:
         """g and H g/‖g‖ at θ plus the steps."""
@@ -63,7 +63,11 @@ class _KeepGraph(TorchFunctionMode):
         self.gradients: list[Tensor | None] = [None] * len(parameters)
 
     def __torch_function__(
-        self, func: Callable, types: Any, args: tuple = (), kwargs: Mapping[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if func is not torch.Tensor.backward:
             return func(*args, **(kwargs or {}))

@@ -48,9 +48,12 @@ class Skips:
 
 
 def total_of(gradients: Iterable[Tensor | None]) -> Tensor | None:
-    """A number that is finite if all gradients are; None without any."""
+    """A number that is finite if all gradients are, float32 at least; None without any."""
     given = [g for g in gradients if g is not None]
     if not given:
         return None
-    largest = torch._foreach_norm(given, math.inf)
-    return torch.stack([norm.to(given[0].device, torch.float32) for norm in largest]).sum()
+    half = any(g.dtype in (torch.float16, torch.bfloat16) for g in given)
+    norms = list(torch._foreach_norm(given, 2.0, torch.float32 if half else None))
+    if len({norm.device for norm in norms}) > 1:
+        norms = [norm.cpu() for norm in norms]
+    return torch.stack(norms).sum()

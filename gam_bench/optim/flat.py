@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -93,7 +94,10 @@ class Flat:
 
     def unflattened(self, vector: Tensor) -> list[Tensor]:
         """A vector's parts in the shapes of the parameters, which share its memory."""
-        return [_shaped(piece, p) for piece, p in zip(vector.split(self.sizes), self.parameters, strict=True)]
+        return [
+            _shaped(piece, p)
+            for piece, p in zip(torch.split(vector, self.sizes), self.parameters, strict=True)
+        ]
 
     def carried(
         self, vectors: Mapping[str, Tensor], parameters: Sequence[Tensor], moved: Mapping[Tensor, Tensor]
@@ -111,7 +115,7 @@ class Flat:
         return torch.cat(pieces)
 
 
-def _layout(parameters: Sequence[Tensor]) -> list[tuple]:
+def _layout(parameters: Sequence[Tensor]) -> list[tuple[Any, ...]]:
     return [(id(p), p.dtype, p.device, p.shape, p.stride()) for p in parameters]
 
 

@@ -1,9 +1,11 @@
 """Accelerated GAM, and SAM + GAM."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from gam_bench.optim.catalog import GAMSettings, SAMGAMSettings
+from gam_bench.optim.catalog import GAMSettings, SAMGAMSettings, Settings
 from gam_bench.optim.flat import Step
 from gam_bench.optim.passes import TINY, Passes, ascent
 from gam_bench.optim.protocol import SharpnessAware
@@ -26,7 +28,7 @@ class GAM(SharpnessAware):
     Four gradients a step. Other arguments: see SharpnessAware.
     """
 
-    settings = GAMSettings
+    settings: ClassVar[type[Settings]] = GAMSettings
     tiny = TINY
     common = ("alpha", "beta", "gamma", "adaptive", "variant", "rho_schedule")
 

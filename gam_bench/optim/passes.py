@@ -29,8 +29,8 @@ class Passes:
         statistics: RunningStatistics,
         randomness: Randomness | None,
         scale: Tensor | None = None,
-        context: Callable[[], AbstractContextManager] = nullcontext,
-        last_context: Callable[[], AbstractContextManager] = nullcontext,
+        context: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        last_context: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ):
         self.value: Any = None  # what the closure returned at θ; if it was never there, in the first pass
         self.evaluations = 0  # gradients so far

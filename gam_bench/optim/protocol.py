@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,14 +51,14 @@ class SharpnessAware(AroundBase):
     each on a whole batch, a Hessian-vector product as two.
     """
 
-    kept = (
+    kept: ClassVar[tuple[str, ...]] = (
         *("perturbation", "micro_batch", "clip_norm", "scaler", "replay_randomness", "skip_nonfinite"),
         *("gradient_evaluations", "_skips", "_batch"),
     )
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Any],
         base_optimizer: Optimizer,
         *,
         model: nn.Module | None = None,

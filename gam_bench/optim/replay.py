@@ -28,7 +28,7 @@ class RunningStatistics:
         current = [buffers[name] for buffers, name in self._slots]
         if not _same(current, self._current):  # the first step, or a buffer or a module is new
             self._current = current
-            kinds: dict[tuple, list[Tensor]] = {}
+            kinds: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
             for buffer in current:
                 if buffer is not None:
                     kinds.setdefault((buffer.dtype, buffer.device), []).append(buffer)
