@@ -24,6 +24,7 @@ from gam_bench.cli import (
 )
 from gam_bench.cli import list as list_
 from gam_bench.errors import UserError
+from gam_bench.hardware import wait_passively
 
 app = typer.Typer(
     name="gam-bench",
@@ -49,6 +50,7 @@ app.add_typer(data.app, name="data", rich_help_panel="Prepare")
 
 def main() -> None:
     """Run the command line. Bad input is one line on stderr and exit code 2, never a traceback."""
+    wait_passively()
     try:
         app()
     except UserError as error:

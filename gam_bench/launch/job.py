@@ -15,7 +15,7 @@ from typing import Any
 
 from submitit.helpers import DelayedSubmission, TorchDistributedEnvironment
 
-from gam_bench.hardware import gpu_names
+from gam_bench.hardware import gpu_names, wait_passively
 from gam_bench.launch import queue
 from gam_bench.launch.forecast import passes
 from gam_bench.launch.local import LocalQueue, Place
@@ -102,6 +102,7 @@ class Job:
 
         When a node is lost, the other processes fail before SLURM requeues the job: it tries again then.
         """
+        wait_passively()
         import torch
 
         from gam_bench.train.group import joined

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gam_bench.errors import UserError
+from gam_bench.hardware import wait_passively
 from gam_bench.launch.together import train_together
 from gam_bench.store.folder import State
 from gam_bench.suite.spec import RunSpec
@@ -28,6 +29,7 @@ def work(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     end_with_parent()
     keep_freed_memory()
+    wait_passively()
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(threads)
     import torch
