@@ -41,10 +41,11 @@ def gpu_names() -> tuple[str, ...]:
 
 
 def wait_passively() -> None:
-    """Have OpenMP's idle threads sleep, not spin, here and in what is started from here, unless the user chose.
+    """Have OpenMP's idle threads sleep, not spin, here and in what is started from here.
 
-    To be called before torch is imported. Spinning threads take the cores of other runs: a step of cnn20k with
-    two threads took 77 to 100 ms of CPU time spinning, 28 to 30 sleeping (2 AMD EPYC cores, busy, torch 2.15).
+    To be called before torch is imported; a user's own setting stands. Spinning threads take the cores of
+    other runs: on two threads a step of cnn20k took 77 to 100 ms of CPU time spinning, and 28 to 30 sleeping
+    (2 AMD EPYC cores, busy, torch 2.15).
     """
     if "GOMP_SPINCOUNT" not in os.environ:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
