@@ -195,10 +195,9 @@ class SharpnessAware(AroundBase):
 
     def _step_base(self, total: Tensor | None) -> None:
         base, scaler = self.base_optimizer, self.scaler
-        gradients = [p.grad for p in self._flat.parameters]
         finite = None
         if scaler is None and self.skip_nonfinite:
-            finite = total_of(gradients) if total is None else total.sum()
+            finite = total_of(p.grad for p in self._flat.parameters) if total is None else total.sum()
         if self.clip_norm is not None:
             if scaler is not None:
                 scaler.unscale_(base)
