@@ -1,6 +1,6 @@
 """A whole epoch over its floor: the same passes and updates on one batch that is already in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import torch
@@ -23,9 +23,8 @@ STEPS = 16
 """An epoch of digits in batches of 64, the last one smaller."""
 
 
-def ratios(rounds: int = 7) -> list[Ratio]:
+def ratios(rounds: int = 7) -> Iterator[Ratio]:
     """One epoch of the quickstart's CNN on digits, by this engine's SGD and GAM, and by an ordinary loop."""
-    found = []
     for optimizer, passes in (("sgd", 1), ("gam", 4)):
         trainer = Trainer(_spec(optimizer), torch.device("cpu"), Group(), Switches())
         epochs = iter(range(1, 10_000))
@@ -36,8 +35,7 @@ def ratios(rounds: int = 7) -> list[Ratio]:
         ways = {f"{optimizer} epoch, this engine": engine, f"{optimizer} floor": _floor(trainer, passes)}
         if optimizer == "sgd":
             ways["sgd epoch, PIL loader and a reading of the loss each step"] = _ordinary()
-        found += interleaved(ways, f"{optimizer} floor", rounds)
-    return found
+        yield from interleaved(ways, f"{optimizer} floor", rounds)
 
 
 def _spec(optimizer: str) -> RunSpec:

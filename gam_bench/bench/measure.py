@@ -13,6 +13,13 @@ from statistics import median, quantiles
 from gam_bench.files import write_atomically
 from gam_bench.hardware import cores, cpu_name, gpu_names
 
+Tell = Callable[[str, int, int], None]
+"""How far a measurement is: what is measured, of how many rounds, and how many are done."""
+
+
+def silent(what: str, of: int, done: int) -> None:
+    return
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -50,20 +57,24 @@ def ratio(name: str, floor: str, taken: list[float], least: list[float]) -> Rati
     return Ratio(name, floor, median(ratios), low, high, median(taken), len(ratios))
 
 
-def record(stage: str, command: str, ratios: list[Ratio], folder: Path) -> Path:
-    """Keep a measurement with the hardware and versions it stands on, as `FOLDER/STAGE-DEVICE.json`."""
+def record(stage: str, command: str, ratios: list[Ratio], folder: Path, device: str = "cpu") -> Path:
+    """Keep a measurement with the hardware and versions it stands on, as `FOLDER/STAGE-DEVICE.json`.
+
+    device: the one that was measured, "cpu" or "cuda".
+    """
     content = {
         "stage": stage,
         "command": command,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": cpu_name(),
         "cores": cores(),
-        "gpus": list(gpu_names()),
+        "device": device,
+        "gpus": list(gpu_names()) if device == "cuda" else [],
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "torchvision", "timm", "numpy")},
         "ratios": [asdict(found) for found in ratios],
     }
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{stage}-{'cuda' if gpu_names() else 'cpu'}.json"
+    path = folder / f"{stage}-{device}.json"
     write_atomically(path, json.dumps(content, indent=2) + "\n")
     return path

@@ -3,16 +3,12 @@
 The floor of a step is its forward-backward passes, each with its `zero_grad`, and one step of the base
 optimizer, written as plainly as a user would. Also timed: SAM and GAM as most public code has them, a
 Python loop over the parameters with state kept for each. On a CPU the clock is the process's own time,
-which other jobs on the machine cannot stretch; run it with one thread.
-
-    python -m gam_bench.bench.optim --help
+which other jobs on the machine cannot stretch; one thread.
 """
 
-import argparse
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,42 +17,55 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gam_bench import models
-from gam_bench.bench.measure import Ratio, ratio, record
+from gam_bench.bench.measure import Ratio, Tell, ratio, silent
+from gam_bench.errors import UserError, did_you_mean
+from gam_bench.models.catalog import names
 from gam_bench.optim import GAM, SAM, ExactGAM, Plain, SharpnessAware
 
 KINDS: dict[str, tuple[type[SharpnessAware], int]] = {"SGD": (Plain, 1), "SAM": (SAM, 2), "GAM": (GAM, 4)}
-CASES = (
-    ("mlp", 128),
-    ("mlp", 1024),
-    ("test_resnet", 16),
-    ("test_resnet", 128),
-    ("resnet18_cifar", 8),
-    ("resnet18_cifar", 128),
-)
-"""Model and batch size: an MLP of 43k parameters, timm's test_resnet of 0.37M, and ResNet-18 of 11M."""
+CASES = (("mlp", 128), ("mlp", 1024), ("test_resnet", 16), ("test_resnet", 128))
+"""Model and batch size: an MLP of 43k parameters, and timm's test_resnet of 0.37M. ResNet-18 of 11M is dear
+(resnet18_cifar:128 takes half an hour on two cores), so only on request."""
+
+ROUNDS = 15
+LEAST_ROUNDS = 3
 
 Step = Callable[[], object]
 
 
 def ratios(
-    rounds: int = 15,
     cases: Iterable[tuple[str, int]] = CASES,
     device: str = "cpu",
-    fused: bool = False,
+    budget: float = 300.0,
     seconds: float = 0.1,
-) -> list[Ratio]:
-    """Step times over their floors and over the plain loops, and of ExactGAM over an SGD step.
+    tell: Tell = silent,
+) -> Iterator[Ratio]:
+    """Step times over their floors and over the plain loops, and of ExactGAM over an SGD step, case by case.
 
-    All ways of a case take turns in each round, each turn as many steps as fill about `seconds`.
+    All ways of a case take turns in each round, each turn as many steps as fill about `seconds`. 15 rounds,
+    or as many as the case's share of the `budget` (seconds) allows, but at least 3.
     """
-    found = []
-    for name, batch_size in cases:
-        taken = _take_turns(ways(name, batch_size, device, fused), rounds, seconds)
+    waiting, ends = list(cases), time.monotonic() + budget
+    while waiting:
+        name, batch_size = waiting[0]
+        until = time.monotonic() + (ends - time.monotonic()) / len(waiting)
+        title = f"{name}, batch {batch_size}"
+        taken = _take_turns(ways(name, batch_size, device), until, seconds, partial(tell, title, ROUNDS))
         pairs = [(kind, f"{kind} floor") for kind in KINDS]
         pairs += [("SAM", "SAM loop"), ("GAM", "GAM loop"), ("ExactGAM", "SGD floor")]
         for kind, least in pairs:
-            found.append(ratio(f"{kind}, {name}, batch {batch_size}", least, taken[kind], taken[least]))
-    return found
+            yield ratio(f"{kind}, {title}", least, taken[kind], taken[least])
+        waiting.pop(0)
+
+
+def parsed_case(text: str) -> tuple[str, int]:
+    """Model and batch size of "mlp:128". Raises UserError."""
+    name, colon, size = text.rpartition(":")
+    if not colon or not size.isdecimal() or int(size) < 1:
+        raise UserError(f"--case must be MODEL:BATCH, as in mlp:128, got {text!r}")
+    if name not in names():
+        raise UserError(f"unknown model {name!r}{did_you_mean(name, names())}")
+    return name, int(size)
 
 
 def ways(name: str, batch_size: int, device: str = "cpu", fused: bool = False) -> dict[str, Step]:
@@ -108,16 +117,22 @@ def _gradient(model: nn.Module, base: torch.optim.Optimizer, images: Tensor, lab
     F.cross_entropy(model(images), labels).backward()
 
 
-def _take_turns(steps: dict[str, Step], rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Seconds a step, of every way in every round."""
+def _take_turns(
+    steps: dict[str, Step], until: float, seconds: float, tell: Callable[[int], None]
+) -> dict[str, list[float]]:
+    """Seconds a step, of every way in every round; no new round after `until` once there are three."""
     repeats = {}
+    tell(0)
     for name, step in steps.items():
         _timed(step, 1)
         repeats[name] = max(1, round(seconds / _timed(step, 1)))
     taken: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
+    for number in range(ROUNDS):
+        if number >= LEAST_ROUNDS and time.monotonic() > until:
+            break
         for name, step in steps.items():
             taken[name].append(_timed(step, repeats[name]))
+        tell(number + 1)
     return taken
 
 
@@ -207,7 +222,8 @@ def _gam_loop(model: nn.Module, base: torch.optim.Optimizer, images: Tensor, lab
 
 
 def _norm(tensors: Iterable[Tensor]) -> Tensor:
-    return torch.stack([t.norm() for t in tensors]).norm()
+    total: Tensor = torch.stack([t.norm() for t in tensors]).norm()
+    return total
 
 
 # --- counts, which no machine changes ---------------------------------------------------------------------
@@ -226,7 +242,7 @@ def extra_operations(name: str, fused: bool = False) -> dict[str, int]:
     counts = {}
     for way, step in ways(name, 2, fused=fused).items():
         step()  # the first one also makes the state
-        with _Counter() as counter:
+        with _Counter() as counter:  # type: ignore[no-untyped-call]
             step()
         counts[way] = counter.operations
     return {way: counts[way] - counts[f"{way.split()[0]} floor"] for way in (*KINDS, "SAM loop", "GAM loop")}
@@ -259,58 +275,11 @@ def _tensors_in(thing: Any) -> Iterator[Tensor]:
         yield from _tensors_in(vars(thing))
 
 
-def render(found: Iterable[Ratio], names: Iterable[str], fused: bool = False) -> str:
-    """Markdown tables: the ratios, the extra operations a step of the named models, and what is kept."""
-    times = [
-        (r.name, r.floor, f"{r.median:.3f}", f"{r.low:.3f}–{r.high:.3f}", f"{1e3 * r.seconds:.2f}")
-        for r in found
-    ]
-    counts = [
-        (name, len(list(models.create(name, 10).parameters())), *extra_operations(name, fused).values())
-        for name in names
-    ]
-    kinds = (Plain, SAM, GAM, ExactGAM)
-    kept = (
-        "kept between steps, in sizes of the parameters",
-        *(f"{kept_tensors(kind):.2f}" for kind in kinds),
-    )
-    return "\n\n".join(
-        (
-            _table(("step", "over", "median", "quartiles", "ms"), times),
-            _table(("extra operations", "parameter tensors", *KINDS, "SAM loop", "GAM loop"), counts),
-            _table(("", *(kind.__name__ for kind in kinds)), [kept]),
-        )
-    )
-
-
-def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    head = tuple(head)
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (head, ["---"] * len(head), *rows))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m gam_bench.bench.optim",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--case", action="append", metavar="MODEL:BATCH", help="such as mlp:128; may repeat [all]"
-    )
-    parser.add_argument("--rounds", type=int, default=15, metavar="N", help="turns of each way [15]")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--fused", action="store_true", help="torch's fused SGD as base, in floors and steps")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="[1]")
-    parser.add_argument("--save", type=Path, metavar="DIR", help="keep the record there, as optim-cpu.json")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    split = [case.rpartition(":") for case in options.case or ()]
-    cases = [(name, int(size)) for name, _, size in split] or CASES
-    found = ratios(options.rounds, cases, options.device, options.fused)
-    print(render(found, dict(cases), options.fused))
-    if options.save:
-        record("optim", " ".join(["python -m gam_bench.bench.optim", *sys.argv[1:]]), found, options.save)
-
-
-if __name__ == "__main__":
-    main()
+def counts(cases: Iterable[tuple[str, int]] = CASES) -> Iterator[str]:
+    """What no machine changes: a line for the operations of each model's steps, and one for what is kept."""
+    for name in dict(cases):
+        extra = ", ".join(f"{way} {count}" for way, count in extra_operations(name).items())
+        tensors = len(list(models.create(name, 10).parameters()))
+        yield f"{name}, {tensors} tensors: operations beyond the floor's: {extra}"
+    kept = ", ".join(f"{kind.__name__} {kept_tensors(kind):.2f}" for kind in (Plain, SAM, GAM, ExactGAM))
+    yield f"kept between steps, in sizes of the parameters: {kept}"

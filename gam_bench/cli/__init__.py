@@ -10,6 +10,7 @@ import typer
 import gam_bench
 from gam_bench.cli import verbs
 from gam_bench.errors import UserError
+from gam_bench.hardware import wait_passively
 
 app = typer.Typer(
     name="gam-bench",
@@ -43,6 +44,7 @@ def _options(
 
 def main() -> None:
     """Run the command line. Bad input is one line on stderr and exit code 2, never a traceback."""
+    wait_passively()
     try:
         app([*_current(sys.argv[1:])])
     except UserError as error:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gam_bench.cli.options import RESULTS, Results
+from gam_bench.cli.progress import skipped
 from gam_bench.errors import UserError
 from gam_bench.launch.slurm.ledger import Ledger, last_of_each_run
 from gam_bench.store.folder import RunFolder
@@ -48,9 +49,8 @@ def _print_folder(folder: RunFolder) -> None:
     if not metrics and not error:
         raise UserError(f"{folder.path} holds no epoch yet")
     for line in metrics:
-        print(
-            f"epoch {line['epoch']}, loss {line['train_loss']:.4f}, test accuracy {line['test_accuracy']:.4f}"
-        )
+        figures = f"loss {line['train_loss']:.4f}, test accuracy {line['test_accuracy']:.4f}"
+        print(f"epoch {line['epoch']}, {figures}{skipped(line)}")
     print(error, end="")
 
 

@@ -53,7 +53,7 @@ class LiveProgress:
     def epoch(self, uid: str, metrics: dict[str, Any]) -> None:
         line = self._lines[uid]
         total = next(task.total for task in self._progress.tasks if task.id == line)
-        note = f"epoch {metrics['epoch']}/{total:g}  acc {metrics['test_accuracy']:.4f}"
+        note = f"epoch {metrics['epoch']}/{total:g}  acc {metrics['test_accuracy']:.4f}{skipped(metrics)}"
         self._progress.update(line, completed=metrics["epoch"], note=note)
         self._progress.advance(self._all, self._per_epoch[uid])
         self._costs[uid] -= self._per_epoch[uid]
@@ -94,7 +94,8 @@ class PlainProgress:
 
     def epoch(self, uid: str, metrics: dict[str, Any]) -> None:
         if time.monotonic() - self._last > self.EVERY:
-            self._say(f"{uid}: epoch {metrics['epoch']}, test accuracy {metrics['test_accuracy']:.4f}")
+            accuracy = f"test accuracy {metrics['test_accuracy']:.4f}{skipped(metrics)}"
+            self._say(f"{uid}: epoch {metrics['epoch']}, {accuracy}")
 
     def ended(self, uid: str, state: State, message: str) -> None:
         self._ended += 1
@@ -108,3 +109,9 @@ class PlainProgress:
 def progress(todo: Sequence[Standing]) -> LiveProgress | PlainProgress:
     """Bars where a person looks at a terminal, lines where the output goes to a file."""
     return LiveProgress(todo) if Console(stderr=True).is_terminal else PlainProgress(todo)
+
+
+def skipped(metrics: dict[str, Any]) -> str:
+    """ ", 2 steps skipped" where gradients of an epoch were not finite."""
+    count = metrics.get("skipped_steps", 0)
+    return f", {count} step{'s' * (count != 1)} skipped" if count else ""

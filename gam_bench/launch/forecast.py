@@ -22,7 +22,7 @@ Kind = tuple[Any, ...]
 def passes(spec: RunSpec) -> float:
     """Forward-backward passes over one image that a whole run takes."""
     images = DATASETS[spec.dataset].train_size * (1 - spec.validation)
-    return OPTIMIZERS[spec.optimizer].passes * spec.epochs * images
+    return OPTIMIZERS[spec.optimizer].passes(spec.optimizer_settings) * spec.epochs * images
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,23 @@
 """Sharpness-aware optimizers for PyTorch: SAM and ASAM, GAM, exact GAM, SAM + GAM. Usable on their own.
 
+    import torch
+    from torch import nn
     from gam_bench.optim import GAM
 
+    loader = [(torch.randn(32, 10), torch.randint(2, (32,))) for _ in range(100)]
+    model = nn.Sequential(nn.Linear(10, 20), nn.ReLU(), nn.Linear(20, 2))
     base = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
     optimizer = GAM(model.parameters(), base, rho=0.2, rho_prime=0.02, model=model)
 
     for inputs, targets in loader:
-        optimizer.set_closure(loss_fn, inputs, targets)
+        optimizer.set_closure(nn.functional.cross_entropy, inputs, targets)
         predictions, loss = optimizer.step()
 
 or, as with torch.optim.LBFGS, `loss = optimizer.step(closure)` with a closure that runs forward and
 backward and returns the loss. Both return the values at the unperturbed weights. Learning-rate schedulers,
 hooks, parameter groups (`{"params": ..., "rho": 0.1}`) and `state_dict` work as with any torch optimizer.
 The base optimizer may be any that steps without a closure; `Plain` is the base optimizer alone, under the
-same protocol.
+same protocol. Scripts for the released GAM code or for davda54's SAM: `gam_bench.optim.compat`.
 
 What a step costs: SAM 2 gradients, GAM 4, SAM + GAM 8, exact GAM 2 and two Hessian-vector products (about 4
 more). Memory in vectors of the parameters' size, while a step runs: the weights before it and a work
@@ -34,6 +38,9 @@ buffer; for GAM also up to four gradients. Between steps SAM keeps the work buff
 | a checkpoint forgets the momentum | `state_dict` is the base optimizer's, with ρ in its groups |
 | label smoothing over K−1 classes is not torch's | `smooth_crossentropy`, `torch_label_smoothing` |
 | the released GAM code is not the paper's Algorithm 2 | `variant="paper"` (default) or "official-code" |
+| one gradient that is not finite leaves NaN everywhere | the step is skipped and counted: `skipped_steps` |
+| `model.to(...)` or `load_state_dict(assign=True)` between two steps | noticed and followed |
+| DDP and the bare model, FSDP, sparse gradients | refused when the optimizer is made |
 | bf16 autocast | it runs; but GAM's g1 − g0 is a difference of close gradients: report it |
 | CUDA graphs cannot rewind random numbers | capture without dropout, `replay_randomness=False` |
 

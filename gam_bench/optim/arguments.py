@@ -1,17 +1,18 @@
-"""What a user may hand to an optimizer, checked in words."""
+"""What a user may hand to an optimizer, checked in words, before anything is computed."""
 
-from collections.abc import Iterable, Mapping
+import inspect
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from weakref import WeakSet
 
+import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gam_bench.errors import UserError, complaints, did_you_mean
 from gam_bench.optim.catalog import Settings
-
-_TAKEN: WeakSet[Optimizer] = WeakSet()
+from gam_bench.optim.homes import modules
 
 
 def checked(kind: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,50 +26,44 @@ def checked(kind: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError(f"{name} {complaint}") from None
 
 
-def adopt_groups(params: Iterable, base: Optimizer, settings: Mapping[str, Any], owner: str) -> None:
-    """Write the settings into the base optimizer's groups, a group's own value before the common one.
-
-    `params` are tensors, (name, tensor) pairs, or groups; they must be the base optimizer's parameters, and
-    groups its groups in its order.
-    """
-    if base in _TAKEN:  # its groups hold the other's settings
-        raise UserError(f"this {type(base).__name__} is another optimizer's base already; make a new one")
-    clash = sorted(set(settings) & set(base.defaults))
-    if clash:
+def check_base(base: Any) -> None:
+    """Raises UserError unless it is an optimizer that steps by itself with the gradients in `.grad`."""
+    if not isinstance(base, Optimizer):
+        raise UserError(f"base_optimizer must be a torch optimizer, got {base!r}")
+    kind = type(base).__name__
+    if hasattr(base, "base_optimizer"):
+        raise UserError(f"{kind} has a base optimizer itself; give that one: base_optimizer.base_optimizer")
+    closure = inspect.signature(base.step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise UserError(f"{kind} calls a closure in its own step, so it cannot be a base optimizer; SGD can")
+    if isinstance(base, torch.optim.SparseAdam):
         raise UserError(
-            f"{owner} and {type(base).__name__} both have a setting {clash[0]!r}; "
-            "they cannot share parameter groups"
+            "SparseAdam takes sparse gradients only, which are not supported; Adam takes dense ones"
         )
-    given = list(params)
-    if given and isinstance(given[0], dict):
-        if len(given) != len(base.param_groups):
-            raise UserError(
-                f"{owner} has {len(given)} parameter groups, its base optimizer {len(base.param_groups)}; "
-                "make both with the same groups"
-            )
-        pairs = list(zip(given, base.param_groups, strict=True))
-    else:
-        together = {"params": [p for group in base.param_groups for p in group["params"]]}
-        pairs = [({"params": given}, together)]
-    for group, base_group in pairs:
-        if set(map(id, _tensors(group["params"]))) != set(map(id, base_group["params"])):
-            raise UserError(
-                f"the base optimizer holds other parameters than {owner} was given; make both on the same: "
-                f"base = SGD(model.parameters(), ...); {owner}(model.parameters(), base)"
-            )
-        for name, value in group.items():
-            if name in settings:
-                base_group[name] = value
-            elif name not in ("params", "param_names") and base_group.get(name) is not value:
-                raise UserError(f"{name!r} belongs in the base optimizer's parameter group, not in {owner}'s")
-    for base_group in base.param_groups:
-        for name, value in settings.items():
-            base_group.setdefault(name, value)
-    _TAKEN.add(base)
 
 
-def _tensors(params: Any) -> list[Tensor]:
-    """The tensors in what a torch optimizer's group takes: one, several, or (name, tensor) pairs."""
-    if isinstance(params, Tensor):
-        return [params]
-    return [item[1] if isinstance(item, tuple) else item for item in params]
+def check_supported(parameters: Sequence[Tensor], model: nn.Module | None) -> None:
+    """Raises UserError for parameters in shards (FSDP, DTensor) and for gradients that will be sparse."""
+    tensor, fsdp = (sys.modules.get(f"torch.distributed.{name}") for name in ("tensor", "fsdp"))
+    sharded = [getattr(tensor, "DTensor", None), getattr(fsdp, "FlatParameter", None)]
+    if _any_of(parameters, sharded) or _any_of(
+        modules(model), [getattr(fsdp, name, None) for name in ("FullyShardedDataParallel", "FSDPModule")]
+    ):
+        raise UserError(
+            "FSDP and DTensor parameters are not supported: their norms would be of a shard; "
+            "use DistributedDataParallel"
+        )
+    known = set(map(id, parameters))
+    for module in modules(model):
+        if getattr(module, "sparse", False) and any(id(p) in known for p in module._parameters.values()):
+            raise UserError(f"sparse gradients are not supported: make {module} with sparse=False")
+
+
+def check_dense(gradients: Iterable[Tensor | None]) -> None:
+    if any(g is not None and g.layout is not torch.strided for g in gradients):
+        raise UserError("sparse gradients are not supported: make the nn.Embedding with sparse=False")
+
+
+def _any_of(things: Iterable[object], kinds: Iterable[type | None]) -> bool:
+    known = tuple(kind for kind in kinds if kind is not None)
+    return bool(known) and any(isinstance(thing, known) for thing in things)

@@ -1,7 +1,8 @@
 """What can be chosen: optimizers, the base optimizers under them, their settings. Imports no torch."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -68,16 +69,21 @@ class Base:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """`passes`: gradients a step costs, a Hessian-vector product counted as two.
+    """`gradients`: what a step costs on average, a Hessian-vector product counted as two; a number, or a
+    function of the settings where it depends on them.
     `build`: "module:class" around a base optimizer; None where the base optimizer is all there is.
     `assumed`: its rule rests on our reading of a paper, not on a published algorithm or code."""
 
     name: str
     description: str
     settings: type[Settings]
-    passes: float
+    gradients: float | Callable[[Any], float]
     build: str | None = None
     assumed: bool = False
+
+    def passes(self, settings: Mapping[str, Any]) -> float:
+        """Gradients that a step costs on average with these settings; those not named have their defaults."""
+        return self.gradients(self.settings(**settings)) if callable(self.gradients) else self.gradients
 
 
 BASES = {
@@ -92,35 +98,35 @@ BASES = {
 OPTIMIZERS = {
     optimizer.name: optimizer
     for optimizer in (
-        Optimizer("sgd", "the base optimizer SGD alone", Settings, passes=1),
-        Optimizer("adam", "the base optimizer Adam alone", Settings, passes=1),
-        Optimizer("adamw", "the base optimizer AdamW alone", Settings, passes=1),
+        Optimizer("sgd", "the base optimizer SGD alone", Settings, gradients=1),
+        Optimizer("adam", "the base optimizer Adam alone", Settings, gradients=1),
+        Optimizer("adamw", "the base optimizer AdamW alone", Settings, gradients=1),
         Optimizer(
             "sam",
             "sharpness-aware minimisation (Foret et al. 2021); adaptive: ASAM (Kwon et al. 2021)",
             SAMSettings,
-            passes=2,
+            gradients=2,
             build="gam_bench.optim.sam:SAM",
         ),
         Optimizer(
             "gam",
             "gradient norm aware minimisation, accelerated (Zhang et al. 2023, Algorithm 2)",
             GAMSettings,
-            passes=4,
+            gradients=4,
             build="gam_bench.optim.gam:GAM",
         ),
         Optimizer(
             "exact-gam",
             "gradient norm aware minimisation by Hessian-vector products (Zhang et al. 2023, Algorithm 1)",
             ExactGAMSettings,
-            passes=6,
+            gradients=6,
             build="gam_bench.optim.exact_gam:ExactGAM",
         ),
         Optimizer(
             "sam+gam",
             "GAM with SAM's gradient in place of the loss gradient (our reading of the pair the paper names)",
             SAMGAMSettings,
-            passes=8,
+            gradients=8,
             build="gam_bench.optim.gam:SAMGAM",
             assumed=True,
         ),

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from gam_bench.optim.catalog import ExactGAMSettings
@@ -32,22 +33,23 @@ class ExactGAM(SharpnessAware):
         rho, alpha = self.setting("rho"), self.setting("alpha")
         g, f = self.gradient_and_curvature(passes)
         _, flatness = self.gradient_and_curvature(passes, ascent(f, rho))
-        return g + alpha * rho * flatness
+        return torch.add(g, alpha * rho * flatness)
 
     def gradient_and_curvature(self, passes: Passes, *steps: Step) -> tuple[Tensor, Tensor]:
         """g and H g/‖g‖ at θ plus the steps."""
         flat = passes.flat
         graph = _KeepGraph(flat.parameters)
-        with self._no_sync(), graph:
+        # Fused attention has no second derivative; its plain form has.
+        with self._workers.apart(), graph, sdpa_kernel(SDPBackend.MATH):
             passes.run(*steps)
         g = self._averaged(passes.take(graph.gradients)).clone()
         torch.div(g, torch.linalg.vector_norm(g) + TINY, out=flat.buffer)
         products = graph.times(flat.views)
         passes.evaluations += 2
-        return g, self._averaged(flat.load(products)).clone()
+        return g, self._averaged(passes.unscaled(products)).clone()
 
     def _averaged(self, vector: Tensor) -> Tensor:
-        if self._workers is not None and self.perturbation == "global":
+        if self._workers and self.perturbation == "global":
             self.average(vector)
         return vector
 
@@ -61,7 +63,11 @@ class _KeepGraph(TorchFunctionMode):
         self.gradients: list[Tensor | None] = [None] * len(parameters)
 
     def __torch_function__(
-        self, func: Callable, types: Any, args: tuple = (), kwargs: Mapping[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if func is not torch.Tensor.backward:
             return func(*args, **(kwargs or {}))

@@ -1,9 +1,10 @@
 """All parameters as one vector, so that a formula about θ can be written, and run, as one."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +29,8 @@ class Flat:
 
     def __init__(self, parameters: Sequence[Tensor]):
         self.parameters = list(parameters)
+        self._layout = _layout(parameters)
+        self._lent: list[Tensor] = []
         self.sizes = [p.numel() * (2 if p.is_complex() else 1) for p in self.parameters]
 
     @cached_property
@@ -38,8 +41,11 @@ class Flat:
 
     @cached_property
     def views(self) -> list[Tensor]:
-        pieces = self.buffer.split(self.sizes)
-        return [_shaped(piece, p) for piece, p in zip(pieces, self.parameters, strict=True)]
+        return self.unflattened(self.buffer)
+
+    def fits(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether these are the parameters it was made for, in the type, place and memory order of then."""
+        return _layout(parameters) == self._layout
 
     def load(self, tensors: Sequence[Tensor | None]) -> Tensor:
         """Copy tensors shaped as the parameters into the buffer, None as zeros. Returns the buffer."""
@@ -63,13 +69,54 @@ class Flat:
     def set_gradients(self, vector: Tensor, which: set[int]) -> None:
         """`.grad` becomes the parameters' parts of `vector`; None for those not in `which`."""
         self.buffer.copy_(vector)
-        for i, (parameter, view) in enumerate(zip(self.parameters, self.views, strict=True)):
-            parameter.grad = view.to(parameter) if i in which else None
+        for i, (parameter, gradient) in enumerate(zip(self.parameters, self._gradients(), strict=True)):
+            parameter.grad = gradient if i in which else None
+
+    def _gradients(self) -> list[Tensor]:
+        """The buffer's parts as tensors to hand out, of the parameters' types.
+
+        Not the views themselves: `Module.to` gives `.grad` other data, and the views must stay the buffer's.
+        """
+        lent = self._lent
+        if not all(one.data_ptr() == view.data_ptr() for one, view in zip(lent, self.views, strict=False)):
+            lent.clear()
+        if not lent:
+            pairs = zip(self.views, self.parameters, strict=True)
+            given = [view.to(p).detach() for view, p in pairs]
+            if any(p.dtype != self.buffer.dtype for p in self.parameters):
+                return given  # converted, so anew in each step
+            lent.extend(given)
+        return lent
+
+    def flattened(self, tensors: Sequence[Tensor | None]) -> Tensor:
+        """Tensors shaped as the parameters, as a vector of their own; None as zeros."""
+        return self.load(tensors).clone()
+
+    def unflattened(self, vector: Tensor) -> list[Tensor]:
+        """A vector's parts in the shapes of the parameters, which share its memory."""
+        return [
+            _shaped(piece, p)
+            for piece, p in zip(torch.split(vector, self.sizes), self.parameters, strict=True)
+        ]
+
+    def carried(
+        self, vectors: Mapping[str, Tensor], parameters: Sequence[Tensor], moved: Mapping[Tensor, Tensor]
+    ) -> dict[str, Tensor]:
+        """Vectors for other parameters from those for these: replaced ones keep theirs, new ones have 0."""
+        if not vectors:
+            return {}
+        new, here = Flat(parameters), [moved.get(p, p) for p in self.parameters]
+        parts = {name: dict(zip(here, self.unflattened(v), strict=True)) for name, v in vectors.items()}
+        return {name: new.flattened([of.get(p) for p in parameters]) for name, of in parts.items()}
 
     def vector(self, values: Sequence[float]) -> Tensor:
         """A vector with one value for all of a parameter's numbers."""
         pieces = [self.buffer.new_full((n,), value) for n, value in zip(self.sizes, values, strict=True)]
         return torch.cat(pieces)
+
+
+def _layout(parameters: Sequence[Tensor]) -> list[tuple[Any, ...]]:
+    return [(id(p), p.dtype, p.device, p.shape, p.stride()) for p in parameters]
 
 
 def _shaped(piece: Tensor, parameter: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gam_bench.optim.catalog import GAMSettings, SAMGAMSettings
+from gam_bench.optim.catalog import GAMSettings, SAMGAMSettings, Settings
 from gam_bench.optim.flat import Step
 from gam_bench.optim.passes import TINY, Passes, ascent
 from gam_bench.optim.protocol import SharpnessAware
@@ -28,28 +28,40 @@ class GAM(SharpnessAware):
     Four gradients a step. Other arguments: see SharpnessAware.
     """
 
-    settings: ClassVar[type[GAMSettings]] = GAMSettings
+    settings: ClassVar[type[Settings]] = GAMSettings
+    tiny = TINY
     common = ("alpha", "beta", "gamma", "adaptive", "variant", "rho_schedule")
 
     def direction(self, passes: Passes) -> Tensor:
         rho, rho_prime = self.setting("rho"), self.setting("rho_prime")
-        alpha, beta, gamma = self.setting("alpha"), self.setting("beta"), self.setting("gamma")
+        gamma = self.setting("gamma")
 
         g0 = self.gradient(passes).clone()
         g1 = self.gradient(passes, self.ascent(passes, g0, rho_prime)).clone()
         h0 = self.ascent(passes, g1 - g0, rho)
         g2 = self.gradient(passes, h0).clone()
         e2 = self.ascent(passes, g2, rho_prime, h0)
-        if self.setting("variant") == "paper":
-            minus = torch.lerp(g2, g0, beta, out=g0)  # β g0 + (1−β) g2
-        else:
-            minus = g0.add_(g2, alpha=abs(1 - beta))
+        minus = self.minus(g0, g2)
         g3 = self.gradient(passes, h0, e2)
-        plus = torch.lerp(g3, g1, alpha, out=g3)  # α g1 + (1−α) g3
-
-        along = minus.dot(plus) / plus.dot(plus).clamp_(min=TINY**2)
+        plus = self.plus(g1, g3)
+        along = self.along(minus, plus)
         # h+ − γ h⊥ = h+ − γ h− + γ ⟨h−,h+⟩/‖h+‖² h+
         return torch.sub(plus, minus, alpha=gamma, out=minus).addcmul_(plus, along, value=gamma)
+
+    def plus(self, g1: Tensor, g3: Tensor) -> Tensor:
+        """h+, in g3's place."""
+        return torch.lerp(g3, g1, self.setting("alpha"), out=g3)
+
+    def minus(self, g0: Tensor, g2: Tensor) -> Tensor:
+        """h−, in g0's place."""
+        beta = self.setting("beta")
+        if self.setting("variant") == "paper":
+            return torch.lerp(g2, g0, beta, out=g0)  # β g0 + (1−β) g2
+        return g0.add_(g2, alpha=abs(1 - beta))
+
+    def along(self, minus: Tensor, plus: Tensor) -> Tensor:
+        """How much of h+ is in h−: ⟨h−,h+⟩/‖h+‖²."""
+        return minus.dot(plus) / plus.dot(plus).clamp_(min=TINY**2)
 
     def gradient(self, passes: Passes, *steps: Step) -> Tensor:
         """g, the loss's, at θ plus the steps."""
@@ -58,11 +70,11 @@ class GAM(SharpnessAware):
     def ascent(self, passes: Passes, vector: Tensor, radius: float | Tensor, *start: Step) -> Step:
         """The step along a vector from θ plus the steps of `start`."""
         if not self.setting("adaptive"):
-            return ascent(vector, radius)
+            return ascent(vector, radius, tiny=self.tiny)
         weights = passes.theta
         for step in start:
             weights = torch.addcdiv(weights, step.vector, step.norm, value=step.radius)
-        return ascent(vector, radius, weights)
+        return ascent(vector, radius, weights, self.tiny)
 
 
 class SAMGAM(GAM):

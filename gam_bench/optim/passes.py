@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gam_bench.optim.arguments import check_dense
 from gam_bench.optim.flat import Flat, Step
 from gam_bench.optim.replay import Randomness, RunningStatistics
 
@@ -17,7 +18,8 @@ class Passes:
     """Evaluates one closure at θ and at points around it, as often as asked, always the same function of θ.
 
     A context manager: on leaving, by an exception too, parameters are bit for bit what they were and running
-    statistics are what the first pass made them. Vectors are flat, over all parameters.
+    statistics are what the first pass made them. Vectors are flat, over all parameters, and gradients are the
+    loss's: a scaler's factor is taken out of them.
     """
 
     def __init__(
@@ -26,13 +28,16 @@ class Passes:
         flat: Flat,
         statistics: RunningStatistics,
         randomness: Randomness | None,
-        context: Callable[[], AbstractContextManager] = nullcontext,
-        last_context: Callable[[], AbstractContextManager] = nullcontext,
+        scale: Tensor | None = None,
+        context: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        last_context: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ):
-        self.value: Any = None  # what the closure returned at θ
+        self.value: Any = None  # what the closure returned at θ; if it was never there, in the first pass
         self.evaluations = 0  # gradients so far
         self.reached: set[int] = set()  # positions of the parameters that had a gradient in some pass
+        self.noted: dict[str, Tensor] = {}
         self.flat = flat
+        self.scale = scale
         self._closure = closure
         self._statistics = statistics
         self._randomness = randomness
@@ -40,12 +45,18 @@ class Passes:
         self._last_context = last_context
         self._theta: Tensor | None = None
         self._runs = 0
+        self._valued = False
 
     @property
     def theta(self) -> Tensor:
-        """The parameters at the start of the step, known once there is a gradient."""
-        assert self._theta is not None
+        """The parameters at the start of the step."""
+        if self._theta is None:  # the last moment before the buffer holds something
+            self._theta = self.flat.flattened(self.flat.parameters)
         return self._theta
+
+    def note(self, name: str, vector: Tensor) -> None:
+        """Have a vector averaged over the parts of the batch, for the optimizer's `remember`."""
+        self.noted[name] = vector.clone()
 
     def gradient(self, *steps: Step) -> Tensor:
         """The gradient at θ plus the steps, in the work buffer: the next pass overwrites it."""
@@ -55,11 +66,15 @@ class Passes:
 
     def take(self, gradients: Sequence[Tensor | None]) -> Tensor:
         """One gradient a parameter, as a vector, in the work buffer."""
-        if self._theta is None:  # the last moment before the buffer holds something
-            self._theta = self.flat.load(self.flat.parameters).clone()
         if len(self.reached) < len(gradients):
             self.reached.update(i for i, gradient in enumerate(gradients) if gradient is not None)
-        return self.flat.load(gradients)
+        return self.unscaled(gradients)
+
+    def unscaled(self, tensors: Sequence[Tensor | None]) -> Tensor:
+        """Tensors in the scaler's units as a vector in the loss's, in the work buffer."""
+        assert self.theta is not None
+        vector = self.flat.load(tensors)
+        return vector if self.scale is None else vector.div_(self.scale)
 
     def last_gradient(self, *steps: Step) -> None:
         """As `gradient`, left in `.grad` for the base optimizer."""
@@ -77,15 +92,17 @@ class Passes:
             if self._randomness:
                 self._randomness.replay()
         self._runs += 1
-        if self._theta is not None:
-            self.flat.set_parameters(self._theta, *steps)
+        if steps or self._theta is not None:
+            self.flat.set_parameters(self.theta, *steps)
         for parameter in self.flat.parameters:
             parameter.grad = None
         self.evaluations += 1
         with torch.enable_grad():
             value = self._closure()
         if self._runs == 1:
-            self.value = value
+            check_dense(parameter.grad for parameter in self.flat.parameters)
+        if self._runs == 1 or not (steps or self._valued):
+            self.value, self._valued = value, not steps
 
     def __enter__(self) -> "Passes":
         return self
@@ -97,11 +114,11 @@ class Passes:
             self._statistics.restore()
 
 
-def ascent(vector: Tensor, radius: float | Tensor, weights: Tensor | None = None) -> Step:
+def ascent(vector: Tensor, radius: float | Tensor, weights: Tensor | None = None, tiny: float = TINY) -> Step:
     """ρ v/(‖v‖+ξ), the step of length ρ along v. With `weights` w, ASAM's: ρ w²v/(‖|w|v‖+ξ)."""
     if weights is not None:
         vector = weights * vector
-    norm = vector.dot(vector).sqrt_().add_(TINY)
+    norm = vector.dot(vector).sqrt_().add_(tiny)
     if weights is not None:
         vector = weights * vector
     if isinstance(radius, Tensor):  # one for each of the vector's numbers

@@ -1,28 +1,24 @@
 """The step that all sharpness-aware optimizers share; each of them adds its formula."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from gam_bench.errors import UserError
-from gam_bench.optim.arguments import adopt_groups, checked
-from gam_bench.optim.catalog import Settings
-from gam_bench.optim.flat import Flat
+from gam_bench.optim.around import AroundBase
+from gam_bench.optim.batch import Batch, Closure, closed, split
+from gam_bench.optim.finite import Skips, total_of
 from gam_bench.optim.passes import Passes
 from gam_bench.optim.replay import Randomness, RunningStatistics
-from gam_bench.optim.schedule import follow_learning_rate, start_schedule
-
-Closure = Callable[[], Any]
+from gam_bench.optim.workers import Workers, check_wrapped
 
 
-class SharpnessAware(Optimizer):
+class SharpnessAware(AroundBase):
     """An optimizer around a base optimizer, whose parameter groups and state it shares.
 
     params: the base optimizer's parameters, or its groups, which may carry their own settings.
@@ -38,21 +34,31 @@ class SharpnessAware(Optimizer):
     clip_norm: the greatest norm of the final gradient, the one the base optimizer gets. None: not clipped.
     scaler: a torch.amp.GradScaler. The closure scales its loss with it; `scaler.update()` stays the caller's.
     replay_randomness: all passes of a step draw the same random numbers (dropout).
-    min_lr: with rho_schedule="proportion", the learning rate at which ρ is rho_min; ρ has its own value at
-        the group's initial learning rate, and (ρ−ρmin)/(ρmax−ρmin) = (lr−lrmin)/(lrmax−lrmin).
-    settings: the optimizer's own, with defaults and bounds as in the catalogue.
+    skip_nonfinite: a step whose gradient is not finite is not taken, as under a GradScaler (which does this
+        itself where there is one), and `skipped_steps` counts it. It reads one number back from a GPU in
+        each step, unless the base optimizer is fused. False: such a gradient is the base optimizer's to meet.
+    min_lr, max_lr: with rho_schedule="proportion", the learning rates at which ρ is rho_min and at which it
+        has its own value, with (ρ−ρmin)/(ρmax−ρmin) = (lr−lrmin)/(lrmax−lrmin) between them. max_lr=None is
+        OneCycleLR's, where there is one, else the group's initial learning rate.
+    settings: the optimizer's own, with defaults and bounds as in the catalogue. They are kept in the groups,
+        under their names, or as in "gam_alpha" where the base optimizer has one of the same name.
 
-    Raises UserError for settings out of bounds and for a base optimizer on other parameters.
-    A subclass names its `settings` and gives `direction`. `gradient_evaluations` counts the gradients
-    computed so far, each on a whole batch, a Hessian-vector product as two.
+    Raises UserError for settings out of bounds, for a base optimizer on other parameters or of a kind that
+    cannot be one (LBFGS), and for FSDP and sparse gradients. A base optimizer serves one optimizer: a second
+    one takes it over.
+    A subclass names its `settings` and gives `direction`; one that keeps something from step to step also
+    gives `remember`, and keeps it in `memory`. `gradient_evaluations` counts the gradients computed so far,
+    each on a whole batch, a Hessian-vector product as two.
     """
 
-    settings: ClassVar[type[Settings]]
-    common: ClassVar[tuple[str, ...]] = ()  # settings that may not differ between parameter groups
+    kept: ClassVar[tuple[str, ...]] = (
+        *("perturbation", "micro_batch", "clip_norm", "scaler", "replay_randomness", "skip_nonfinite"),
+        *("gradient_evaluations", "_skips", "_batch"),
+    )
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Any],
         base_optimizer: Optimizer,
         *,
         model: nn.Module | None = None,
@@ -61,46 +67,42 @@ class SharpnessAware(Optimizer):
         clip_norm: float | None = None,
         scaler: torch.amp.GradScaler | None = None,
         replay_randomness: bool = True,
+        skip_nonfinite: bool = True,
         min_lr: float = 0.0,
+        max_lr: float | None = None,
         **settings: Any,
     ):
-        if not isinstance(base_optimizer, Optimizer):
-            raise UserError(f"base_optimizer must be a torch optimizer, got {base_optimizer!r}")
         if perturbation not in ("local", "global"):
             raise UserError(f"perturbation must be 'local' or 'global', got {perturbation!r}")
         if micro_batch is not None and micro_batch < 1:
             raise UserError(f"micro_batch must be ≥ 1, got {micro_batch}")
         if clip_norm is not None and not clip_norm > 0:
             raise UserError(f"clip_norm must be > 0, got {clip_norm}")
-        values = checked(self.settings, settings)
-        adopt_groups(params, base_optimizer, values, type(self).__name__)
-        self.base_optimizer = base_optimizer
-        self.model = model
         self.perturbation = perturbation
         self.micro_batch = micro_batch
         self.clip_norm = clip_norm
         self.scaler = scaler
         self.replay_randomness = replay_randomness
-        self.min_lr = min_lr
+        self.skip_nonfinite = skip_nonfinite
         self.gradient_evaluations = 0
-        self._batch: tuple[list[Closure], list[float]] | None = None
-        super().__init__(base_optimizer.param_groups, values)
-        self.param_groups = base_optimizer.param_groups
-        self.state = base_optimizer.state
+        self._skips = Skips()
+        self._batch: Batch | None = None
+        super().__init__(params, base_optimizer, model, min_lr, max_lr, settings)
 
     def direction(self, passes: Passes) -> Tensor | None:
         """The gradient that the base optimizer shall step with; None where `.grad` already holds it.
 
-        A vector of its own, not the work buffer: restoring the parameters overwrites that.
+        Called for each closure of a step. A vector of its own, not the work buffer: restoring the parameters
+        overwrites that. Gradients are those of the loss, whatever a scaler multiplied it with.
         """
         raise NotImplementedError
 
-    def setting(self, name: str) -> Any:
-        """A setting of the parameter groups: one value, or a flat vector where they differ."""
-        first, *others = (group[name] for group in self.param_groups)
-        if all(value == first for value in others):
-            return first
-        return self._flat.vector([group[name] for group in self.param_groups for _ in group["params"]])
+    def remember(self, noted: Mapping[str, Tensor]) -> None:
+        """Keep in `memory` what `direction` noted (`passes.note`): called once a step, if it is finite.
+
+        Both hold flat vectors, in units of the loss, averaged over the parts of the batch and over workers.
+        `memory` is in the state dict, and follows parameters that are moved, added or replaced.
+        """
 
     def set_closure(self, loss_fn: Callable[[Any, Any], Tensor], inputs: Any, targets: Any) -> None:
         """The batch of the next `step()`, which returns its predictions and loss, at unperturbed parameters.
@@ -110,26 +112,15 @@ class SharpnessAware(Optimizer):
         """
         if self.model is None:
             raise UserError("set_closure needs the model: make the optimizer with model=model")
-        if self.micro_batch is None:
-            self._batch = [self._pass_over(loss_fn, inputs, targets)], [1.0]
-        else:
-            pieces = zip(inputs.split(self.micro_batch), targets.split(self.micro_batch), strict=True)
-            self._batch = (
-                [self._pass_over(loss_fn, *piece) for piece in pieces],
-                [len(piece) / len(targets) for piece in targets.split(self.micro_batch)],
-            )
-
-    def _pass_over(self, loss_fn: Callable[[Any, Any], Tensor], inputs: Any, targets: Any) -> Closure:
         model, scaler = self.model, self.scaler
-        assert model is not None
 
-        def closure() -> tuple[Any, Tensor]:
+        def evaluate(inputs: Any, targets: Any) -> tuple[Any, Tensor]:
             predictions = model(inputs)
             loss = loss_fn(predictions, targets)
             (loss if scaler is None else scaler.scale(loss)).backward()
             return predictions, loss
 
-        return closure
+        self._batch = split(evaluate, inputs, targets, self.micro_batch)
 
     @torch.no_grad()
     def step(self, closure: Closure | Sequence[Closure] | None = None) -> Any:
@@ -143,42 +134,41 @@ class SharpnessAware(Optimizer):
         Raises UserError without a batch. What a closure raises passes through, parameters unperturbed.
         """
         batch, self._batch = self._batch, None
-        if closure is None:
-            if batch is None:
-                raise UserError(
-                    "step() has no batch: call step(closure), or set_closure(loss_fn, inputs, targets) first"
-                )
-            closures, shares = batch
-        else:
+        if closure is not None:
             if self.micro_batch is not None:
                 raise UserError(
                     "micro_batch splits the batch of set_closure; give step() a list of closures instead"
                 )
-            closures = [closure] if callable(closure) else list(closure)
-            shares = [1 / len(closures)] * len(closures)
-        if self.param_groups[0].get("rho_schedule") == "proportion":
+            batch = closed(closure)
+        if batch is None:
+            raise UserError(
+                "step() has no batch: call step(closure), or set_closure(loss_fn, inputs, targets) first"
+            )
+        self._notice_changes()
+        if self._schedule is not None:
             for group in self.param_groups:
-                follow_learning_rate(group, self.min_lr)
-        values = self._set_gradient(closures, shares)
-        self._step_base()
-        if closure is None:
-            return _joined(values, shares)
-        return values[0] if callable(closure) else values
+                self._schedule.follow(group)
+        values, total, noted = self._set_gradient(batch)
+        self._step_base(total)
+        if noted and all(vector.sum().isfinite() for vector in noted.values()):
+            self.remember(noted)
+        return batch.join(values)
 
-    def _set_gradient(self, closures: list[Closure], shares: list[float]) -> list:
-        """Leave the gradient to step with in `.grad`; the closures' values, at unperturbed parameters."""
-        alone = len(closures) == 1
-        local = self._workers is not None and self.perturbation == "local"
-        apart = self._no_sync if local else nullcontext
+    def _set_gradient(self, batch: Batch) -> tuple[list[Any], Tensor | None, dict[str, Tensor]]:
+        """Leave the gradient to step with in `.grad`. The closures' values, the gradient, what was noted."""
+        alone = len(batch.closures) == 1
+        local = bool(self._workers) and self.perturbation == "local"
+        apart = self._workers.apart if local else nullcontext
         total: Tensor | None = None
         reached: set[int] = set()
-        values = []
-        for closure, share in zip(closures, shares, strict=True):
+        values, noted = [], dict[str, Tensor]()
+        for closure, share in zip(batch.closures, batch.shares, strict=True):
             with Passes(
                 closure,
                 self._flat,
                 self._statistics,
                 self._randomness if self.replay_randomness else None,
+                scale=self._scale(),
                 context=apart,
                 last_context=nullcontext if alone else apart,
             ) as passes:
@@ -190,45 +180,59 @@ class SharpnessAware(Optimizer):
                 if direction is None:
                     direction = passes.take([p.grad for p in self._flat.parameters])
                 total = direction * share if total is None else total.add_(direction, alpha=share)
+            for name, vector in passes.noted.items():
+                noted[name] = vector * share if name not in noted else noted[name].add_(vector, alpha=share)
             reached |= passes.reached
         self.gradient_evaluations += passes.evaluations
+        if local:
+            for vector in [*noted.values(), *([] if total is None else [total])]:
+                self.average(vector)
         if total is not None:
-            if local:
-                self.average(total)
-                # Workers must agree on which parameters move, even if only some workers reached them.
+            if local:  # workers must agree on which parameters move, even if only some workers reached them
                 reached = {i for i, p in enumerate(self._flat.parameters) if p.requires_grad}
-            self._flat.set_gradients(total, reached)
-        return values
+            self._flat.set_gradients(total if passes.scale is None else total * passes.scale, reached)
+        return values, total, noted
 
-    def _step_base(self) -> None:
+    def _step_base(self, total: Tensor | None) -> None:
         base, scaler = self.base_optimizer, self.scaler
+        finite = None
+        if scaler is None and self.skip_nonfinite:
+            finite = total_of(p.grad for p in self._flat.parameters) if total is None else total.sum()
         if self.clip_norm is not None:
             if scaler is not None:
                 scaler.unscale_(base)
             nn.utils.clip_grad_norm_(self._flat.parameters, self.clip_norm)
-        if scaler is None:
+        if scaler is not None:
+            scaler.step(base)
+        elif finite is None:
             base.step()
         else:
-            scaler.step(base)
+            self._skips.step(base, finite)
+
+    def _scale(self) -> Tensor | None:
+        """What the scaler multiplies losses with."""
+        if self.scaler is None or not self.scaler.is_enabled():
+            return None
+        return self.scaler.scale(torch.ones((), device=self._flat.buffer.device))
+
+    @property
+    def skipped_steps(self) -> int:
+        """Steps not taken so far since their gradient was not finite; a GradScaler's are not among them."""
+        return self._skips.count
+
+    @property
+    def step_was_skipped(self) -> bool:
+        """Whether the last one was; HF Accelerate's schedulers ask for it."""
+        return self._skips.last
 
     def average(self, vector: Tensor) -> None:
         """Replace a vector by its mean over DDP's workers."""
-        assert self._workers is not None
-        dist.all_reduce(vector, group=self._workers)
-        vector /= dist.get_world_size(self._workers)
+        self._workers.average(vector)
 
     @cached_property
-    def _workers(self) -> dist.ProcessGroup | None:
-        bare = getattr(self.model, "_orig_mod", self.model)  # under torch.compile
-        return bare.process_group if isinstance(bare, DistributedDataParallel) else None
-
-    def _no_sync(self) -> AbstractContextManager:
-        """DDP's, under which a pass leaves the workers' gradients apart; nothing without DDP."""
-        return nullcontext() if self._workers is None else self.model.no_sync()  # type: ignore[union-attr, operator]
-
-    @cached_property
-    def _flat(self) -> Flat:
-        return Flat([p for group in self.param_groups for p in group["params"]])
+    def _workers(self) -> Workers:
+        check_wrapped(self.model, self._flat.parameters)  # DDP may have come after the optimizer
+        return Workers(self.model)
 
     @cached_property
     def _statistics(self) -> RunningStatistics:
@@ -237,45 +241,3 @@ class SharpnessAware(Optimizer):
     @cached_property
     def _randomness(self) -> Randomness:
         return Randomness(p.device for p in self._flat.parameters)
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Give the base optimizer another group; settings it does not name are those of the constructor."""
-        for name, value in self.defaults.items():
-            param_group.setdefault(name, value)
-        values = checked(self.settings, {name: param_group[name] for name in self.defaults})
-        for name in self.common:
-            if any(group[name] != values[name] for group in self.param_groups):
-                raise UserError(f"{name} must be the same in all parameter groups")
-        if self.param_groups is self.base_optimizer.param_groups:
-            self.base_optimizer.add_param_group(param_group)
-            for cached in ("_flat", "_randomness"):
-                self.__dict__.pop(cached, None)
-        else:  # Optimizer.__init__ adds the base optimizer's groups one by one
-            super().add_param_group(param_group)
-        if values.get("rho_schedule") == "proportion":
-            start_schedule(param_group, self.min_lr)
-
-    def __getstate__(self) -> dict[str, Any]:
-        kept = {"base_optimizer", "model", "perturbation", "micro_batch", "clip_norm", "scaler", "min_lr"}
-        kept |= {"replay_randomness", "gradient_evaluations", "_batch"}
-        return super().__getstate__() | {name: getattr(self, name) for name in kept}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "base_optimizer" not in state:  # Optimizer.load_state_dict brings new groups and state
-            for group in self.param_groups:
-                for name, value in self.defaults.items():
-                    group.setdefault(name, value)
-            self.base_optimizer.__setstate__({"state": self.state, "param_groups": self.param_groups})
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__} around {self.base_optimizer!r}"
-
-
-def _joined(values: list[tuple[Any, Tensor]], shares: list[float]) -> tuple[Any, Tensor]:
-    """Predictions and loss of a whole batch from those of its pieces."""
-    if len(values) == 1:
-        predictions, loss = values[0]
-        return (predictions.detach() if isinstance(predictions, Tensor) else predictions), loss.detach()
-    loss = torch.stack([loss.detach() * share for (_, loss), share in zip(values, shares, strict=True)]).sum()
-    return torch.cat([predictions.detach() for predictions, _ in values]), loss

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gam_bench.errors import UserError
+from gam_bench.optim.homes import modules
 
 
 class RunningStatistics:
@@ -16,16 +17,18 @@ class RunningStatistics:
     """
 
     def __init__(self, model: nn.Module | None):
-        modules = model.modules() if model is not None else ()
-        self._slots = [(m._buffers, name) for m in modules for name, b in m._buffers.items() if b is not None]
+        self._model = model
+        self._slots: list[tuple[dict[str, Tensor | None], str]] = []
         self._kept: list[tuple[list[Tensor], list[Tensor]]] = []  # buffers and their copies, a pair a dtype
         self._current: list[Tensor | None] = []
 
     def keep(self) -> None:
+        held = [m._buffers for m in modules(self._model) if m._buffers]
+        self._slots = [(buffers, name) for buffers in held for name in buffers]
         current = [buffers[name] for buffers, name in self._slots]
-        if not _same(current, self._current):  # the first step, or a buffer was replaced
+        if not _same(current, self._current):  # the first step, or a buffer or a module is new
             self._current = current
-            kinds: dict[tuple, list[Tensor]] = {}
+            kinds: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
             for buffer in current:
                 if buffer is not None:
                     kinds.setdefault((buffer.dtype, buffer.device), []).append(buffer)

@@ -153,6 +153,7 @@ FIGURES: tuple[Figure, ...] = (
         title="forward-backward passes", better=-1,
     ),
     Figure(name="steps", meaning="of the optimizer", unit="steps"),
+    Figure(name="skipped_steps", meaning="those not taken, for a gradient that was not finite", unit="steps"),
     _seconds("train_seconds", "training alone, device-synchronised", "training time"),
     _seconds("data_seconds", "the part of train_seconds in which the host waited for batches"),
     _seconds("eval_seconds", "evaluation"),
@@ -198,6 +199,7 @@ CURVES: tuple[Figure, ...] = (
     Figure(name="validation_loss", meaning="only with a validation split", unit="nats"),
     Figure(name="validation_accuracy", meaning="only with a validation split", unit="fraction"),
     Figure(name="passes", meaning="forward-backward passes of the epoch", unit="passes"),
+    Figure(name="skipped_steps", meaning="not taken, for a gradient that was not finite", unit="steps"),
     Figure(name="train_seconds", meaning="training alone", unit="s", again=True),
 )
 """The figures of an epoch, in frames and exports the columns `curve_NAME`."""

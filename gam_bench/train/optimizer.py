@@ -13,6 +13,9 @@ from gam_bench.suite.spec import RunSpec
 PLAIN = "gam_bench.optim.plain:Plain"
 """What a base optimizer alone is, under the one step protocol."""
 
+FORM = ("lr", "capturable", "foreach", "fused")
+"""What of a parameter group is how the step is computed, and so this launch's."""
+
 
 def make_optimizer(spec: RunSpec, model: nn.Module, captured: bool) -> SharpnessAware:
     """What the run names, around its base optimizer, on the model's trainable parameters.
@@ -21,7 +24,7 @@ def make_optimizer(spec: RunSpec, model: nn.Module, captured: bool) -> Sharpness
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     module, _, name = (OPTIMIZERS[spec.optimizer].build or PLAIN).partition(":")
-    return getattr(import_module(module), name)(
+    made: SharpnessAware = getattr(import_module(module), name)(
         parameters,
         _base(spec, parameters, captured),
         model=model,
@@ -31,6 +34,24 @@ def make_optimizer(spec: RunSpec, model: nn.Module, captured: bool) -> Sharpness
         replay_randomness=not captured,  # a graph is only made of models that draw no numbers
         **spec.optimizer_settings,
     )
+    return made
+
+
+def load_optimizer(optimizer: SharpnessAware, state: dict[str, Any]) -> None:
+    """Load a checkpoint's state, in the form that this run's launch wants.
+
+    A checkpoint's learning rate is a number or a CPU tensor, as its own launch had it. A CUDA graph takes
+    either for a constant, and would go on at a frozen rate; so ours stay what and where they are.
+    """
+    own = [{name: group[name] for name in FORM if name in group} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, form in zip(optimizer.param_groups, own, strict=True):
+        rate = float(group["lr"])
+        group.update(form)
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def _base(spec: RunSpec, parameters: list[nn.Parameter], captured: bool) -> torch.optim.Optimizer:
@@ -42,4 +63,5 @@ def _base(spec: RunSpec, parameters: list[nn.Parameter], captured: bool) -> torc
         return torch.optim.SGD(parameters, **settings)
     settings["betas"] = settings.pop("beta1"), settings.pop("beta2")
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.base]
-    return kind(parameters, **settings)
+    made: torch.optim.Optimizer = kind(parameters, capturable=captured, **settings)
+    return made

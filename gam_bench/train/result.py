@@ -43,6 +43,7 @@ def figures(
         "hessian_trace_se": sharpness.trace_error,
         "forward_backward_passes": totals.passes,
         "steps": steps,
+        "skipped_steps": sum(line.get("skipped_steps", 0) for line in epochs),
         "flops_per_step": round(flops * totals.passes / steps),
         "train_seconds": totals.train_seconds,
         "data_seconds": totals.data_seconds,

@@ -41,18 +41,20 @@ class EagerStep:
 
     def step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         self.optimizer.set_closure(self.loss_fn, images, labels)
-        return self.optimizer.step()
+        found: tuple[Tensor, Tensor] = self.optimizer.step()
+        return found
 
 
 class GraphedStep:
     """The same step, all passes and the update, captured once as a CUDA graph and replayed batch by batch.
 
-    The first steps, and batches of another size (the last of an epoch), run as written. Needs learning rates
-    that are tensors on the device, and a model that draws no random numbers.
+    The first steps, and batches that are not whole (the last of an epoch), run as written. Needs learning
+    rates that are tensors on the device, and a model that draws no random numbers.
     """
 
-    def __init__(self, eager: EagerStep):
+    def __init__(self, eager: EagerStep, batch_size: int):
         self._eager = eager
+        self._batch_size = batch_size
         self._warm = 0
         self._stream = torch.cuda.Stream()
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -60,12 +62,12 @@ class GraphedStep:
 
     def __call__(self, images: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
         self._eager.set_rate(rate)
+        if len(images) != self._batch_size:
+            return self._eager.step(images, labels)
         if self._warm < WARM_UP:
             return self._warm_up(images, labels)
         if self._graph is None:
             self._graph = self._capture(images, labels)
-        if images.shape != self._images.shape:
-            return self._eager.step(images, labels)
         self._images.copy_(images)
         self._labels.copy_(labels)
         self._graph.replay()

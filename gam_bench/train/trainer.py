@@ -21,7 +21,7 @@ from gam_bench.train.clock import synchronised
 from gam_bench.train.flatness import Flatness, flatness
 from gam_bench.train.flops import forward_backward_flops
 from gam_bench.train.group import Group
-from gam_bench.train.optimizer import make_optimizer
+from gam_bench.train.optimizer import load_optimizer, make_optimizer
 from gam_bench.train.precision import model_precision
 from gam_bench.train.schedule import learning_rate
 from gam_bench.train.step import EagerStep, GraphedStep, Step, require_capturable
@@ -29,10 +29,12 @@ from gam_bench.train.switches import Switches
 
 EVALUATION_BATCH = 1000
 PROBE_IMAGES = 256
+SKIPPED_SHARE = 0.1
+"""A run that skips more of an epoch's steps than this, their gradients not being finite, has diverged."""
 
 
 class Diverged(Exception):
-    """The training loss is no longer a finite number."""
+    """The training loss is no longer a finite number, or too many gradients were not."""
 
 
 class Trainer:
@@ -88,7 +90,7 @@ class Trainer:
             trained.compile()
         self.optimizer = make_optimizer(spec, trained, captured=switches.cuda_graph)
         eager = EagerStep(self.optimizer, self._loss)
-        self.step: Step = GraphedStep(eager) if switches.cuda_graph else eager
+        self.step: Step = GraphedStep(eager, spec.batch_size) if switches.cuda_graph else eager
         self._taken = 0
 
     @property
@@ -106,12 +108,14 @@ class Trainer:
 
         `data_seconds` is the part of `train_seconds` in which the host waited for batches.
 
+        `skipped_steps` had a gradient that was not finite, and were not taken.
+
         Nothing is read back from the device before the epoch's end. Raises Diverged.
         """
         torch.manual_seed(derive(self.spec.seed, "dropout", epoch))
         self.model.train()
         sums = _Sums(self.device)
-        waited = 0.0
+        waited, skipped = 0.0, self.optimizer.skipped_steps
         start = asked = synchronised(self.device)
         for step, (images, labels) in enumerate(islice(self.train_batches.epoch(epoch), self.steps)):
             waited += time.perf_counter() - asked
@@ -123,12 +127,19 @@ class Trainer:
         seconds = synchronised(self.device) - start
         if not math.isfinite(loss_mean):
             raise Diverged(f"the training loss of epoch {epoch} is {loss_mean}")
+        skipped = self.optimizer.skipped_steps - skipped
+        if skipped > SKIPPED_SHARE * self.steps:
+            raise Diverged(
+                f"the gradients of {skipped} of epoch {epoch}'s {self.steps} steps were not finite; "
+                f"more than {SKIPPED_SHARE:.0%} is too many"
+            )
         return {
             "lr": rate,
             "train_loss": loss_mean,
             "train_accuracy": accuracy,
             "train_seconds": seconds,
             "data_seconds": waited,
+            "skipped_steps": skipped,
         }
 
     @torch.no_grad()
@@ -168,7 +179,7 @@ class Trainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
 
     def _loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
         return cross_entropy(predictions.float(), labels, label_smoothing=self.spec.label_smoothing)

@@ -37,3 +37,13 @@ def test_a_record_names_command_hardware_and_versions(tmp_path):
     assert kept["cores"] >= 1
     assert kept["versions"]["torch"]
     assert kept["ratios"][0]["median"] == pytest.approx(1.1)
+
+
+def test_a_record_is_named_by_the_device_used_not_by_the_one_present(tmp_path, monkeypatch):
+    monkeypatch.setattr("gam_bench.bench.measure.gpu_names", lambda: ("A GPU",))
+    one = [Ratio("a", "b", 1.1, 1.0, 1.2, 0.5, 7)]
+    assert record("epoch", "…", one, tmp_path).name == "epoch-cpu.json"
+    path = record("optim", "…", one, tmp_path, "cuda")
+    assert path.name == "optim-cuda.json"
+    assert json.loads(path.read_text())["gpus"] == ["A GPU"]
+    assert json.loads((tmp_path / "epoch-cpu.json").read_text())["gpus"] == []

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from gam_bench.errors import UserError
 from gam_bench.optim import GAM, SAM, SAMGAM, ExactGAM, Plain
 
 torch.set_num_threads(1)
@@ -98,6 +99,25 @@ def train_one_sided(rank, kind):
     return {"weights": flat(bare), "moved": not torch.equal(before, flat(bare.second))}
 
 
+def refusals():
+    """What is said where DDP is around the parameters and not around the model that the optimizer gets."""
+    bare, said = network(), []
+    early = GAM(bare.parameters(), torch.optim.SGD(bare.parameters(), lr=0.1), model=bare)
+    ddp = DistributedDataParallel(bare)
+    for kind, given in (("GAM", bare), ("ExactGAM", None)):
+        try:
+            KINDS[kind](bare.parameters(), torch.optim.SGD(bare.parameters(), lr=0.1), model=given)
+        except UserError as error:
+            said.append(str(error))
+    early.set_closure(F.cross_entropy, *batch(0))
+    try:
+        early.step()
+    except UserError as error:
+        said.append(str(error))
+    KINDS["GAM"](bare.parameters(), torch.optim.SGD(bare.parameters(), lr=0.1), model=ddp)
+    return said
+
+
 def work(rank, folder):
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     ends = {}
@@ -109,6 +129,7 @@ def work(rank, folder):
         ends[kind, "micro"] = train(rank, kind, micro_batch=SHARD // 2)
         ends[kind, "views"] = train(rank, kind, wrap={"gradient_as_bucket_view": True})
     ends["GAM", "compiled"] = train(rank, "GAM", compiled=True)
+    ends["GAM", "bare"] = refusals()
     alone = network()  # a process group, and a model that has nothing to do with it
     base = torch.optim.SGD(alone.parameters(), lr=0.1, momentum=0.9)
     optimizer = GAM(alone.parameters(), base, model=alone)
@@ -211,6 +232,14 @@ def test_a_process_group_without_ddp_changes_nothing(workers):
         torch.testing.assert_close(
             ends["GAM", "no DDP"]["weights"], one_process(GAM, 1), rtol=1e-10, atol=1e-12
         )
+
+
+def test_the_bare_model_under_ddp_is_refused_when_made_or_before_the_first_pass(workers):
+    """It would let the replicas drift apart."""
+    for ends in workers:
+        said = ends["GAM", "bare"]
+        assert len(said) == 3
+        assert all(line.startswith("DistributedDataParallel holds these parameters") for line in said)
 
 
 if __name__ == "__main__":

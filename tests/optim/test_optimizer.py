@@ -11,11 +11,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, StepLR
+from torch.optim import lr_scheduler
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, OneCycleLR, StepLR
 
 from gam_bench.errors import UserError
 from gam_bench.optim import GAM, SAM, SAMGAM, ExactGAM
-from gam_bench.optim.catalog import OPTIMIZERS
+from gam_bench.optim.catalog import OPTIMIZERS, Optimizer
 
 torch.set_num_threads(1)
 SHARP = [SAM, GAM, SAMGAM, ExactGAM]
@@ -26,9 +27,9 @@ def small(seed=0):
     return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
 
 
-def closure_of(model, step=0):
+def closure_of(model, step=0, dtype=torch.float32):
     generator = torch.Generator().manual_seed(step)
-    inputs, targets = torch.randn(12, 6, generator=generator), torch.arange(12) % 3
+    inputs, targets = torch.randn(12, 6, generator=generator).to(dtype), torch.arange(12) % 3
 
     def closure():
         loss = F.cross_entropy(model(inputs), targets)
@@ -316,6 +317,220 @@ def test_constant_radii_stay():
     assert optimizer.param_groups[0]["rho"] == 0.2
 
 
+def top_of_one_cycle(optimizer, peak=1.0):
+    return OneCycleLR(optimizer, max_lr=peak, total_steps=20, cycle_momentum=False)
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("lr", [0.001, 0.1, 5.0])
+def test_radii_stay_within_their_bounds_under_one_cycle(before, lr):
+    """The rate begins at a 25th of the peak, whatever the base was made with."""
+    model = small()
+    base = sgd(model.parameters(), lr=lr)
+    if before:
+        scheduler = top_of_one_cycle(base)
+    optimizer = GAM(model.parameters(), base, rho=0.2, rho_schedule="proportion", rho_min=0.05)
+    if not before:
+        scheduler = top_of_one_cycle(optimizer)
+    for step in range(19):
+        optimizer.step(closure_of(model, step))
+        group = optimizer.param_groups[0]
+        assert group["rho"] == pytest.approx(0.05 + 0.15 * group["lr"])
+        scheduler.step()
+
+
+def test_rho_never_exceeds_its_own_value():
+    model = small()
+    optimizer = SAM(model.parameters(), sgd(model.parameters()), rho=0.2, rho_schedule="proportion")
+    optimizer.param_groups[0]["lr"] = 3.0
+    optimizer.step(closure_of(model))
+    assert optimizer.param_groups[0]["rho"] == 0.2
+    own = SAM(model.parameters(), sgd(model.parameters()), rho=0.2, rho_schedule="proportion", max_lr=0.4)
+    own.step(closure_of(model))
+    assert own.param_groups[0]["rho"] == pytest.approx(0.05)
+
+
+def test_a_learning_rate_that_is_a_tensor_moves_rho_too_and_survives_a_restart():
+    def build():
+        model = small()
+        base = sgd(model.parameters(), lr=torch.tensor(0.1))
+        return model, GAM(model.parameters(), base, rho=0.2, rho_schedule="proportion")
+
+    (model, optimizer), (other_model, other) = build(), build()
+    plain_model = small()
+    plain = GAM(plain_model.parameters(), sgd(plain_model.parameters()), rho=0.2, rho_schedule="proportion")
+    for step, rate in enumerate([0.1, 0.05]):
+        optimizer.param_groups[0]["lr"].fill_(rate)
+        plain.param_groups[0]["lr"] = rate
+        optimizer.step(closure_of(model, step))
+        plain.step(closure_of(plain_model, step))
+        assert float(optimizer.param_groups[0]["rho"]) == pytest.approx(2 * rate)
+    for a, b in zip(weights(model), weights(plain_model), strict=True):
+        torch.testing.assert_close(a, b)
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    other_model.load_state_dict(model.state_dict())
+    for one in (optimizer, other):
+        one.param_groups[0]["lr"].fill_(0.025)
+    optimizer.step(closure_of(model, 5))
+    other.step(closure_of(other_model, 5))
+    assert float(other.param_groups[0]["rho"]) == pytest.approx(0.05)
+    assert same(weights(model), weights(other_model))
+
+
+def test_a_radius_set_by_hand_is_not_overwritten_in_silence():
+    model = small()
+    optimizer = GAM(model.parameters(), sgd(model.parameters()), rho=0.2, rho_schedule="proportion")
+    optimizer.step(closure_of(model))
+    group = optimizer.param_groups[0]
+    group["rho"] = 0.5
+    with pytest.raises(
+        UserError, match=r"rho was set to 0.5 by hand, but rho_schedule='proportion'.*rho_max"
+    ):
+        optimizer.step(closure_of(model))
+    group["rho"], group["rho_max"], group["lr"] = group["rho_scheduled"], 0.5, 0.05
+    optimizer.step(closure_of(model))
+    assert group["rho"] == pytest.approx(0.25)
+
+
+# --- any optimizer and scheduler of torch -----------------------------------------------------------------
+
+BASES = {
+    name: kind
+    for name, kind in vars(torch.optim).items()
+    if isinstance(kind, type)
+    and issubclass(kind, torch.optim.Optimizer)
+    and kind is not torch.optim.Optimizer
+}
+REFUSED = {
+    "LBFGS": "LBFGS calls a closure in its own step",
+    "SparseAdam": "SparseAdam takes sparse gradients",
+}
+
+
+def matrices():
+    """A network without vectors, which Muon does not take."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 8, bias=False), nn.Tanh(), nn.Linear(8, 3, bias=False))
+
+
+@pytest.mark.parametrize("kind", SHARP)
+@pytest.mark.parametrize("name", [name for name in BASES if name not in REFUSED])
+def test_any_optimizer_of_torch_can_be_the_base(kind, name):
+    """With radii of zero GAM's direction is the gradient, so the base must step as it does alone."""
+    ends = []
+    for alone in (True, False):
+        model = matrices().double()
+        base = BASES[name](model.parameters(), lr=0.01)
+        still = {"rho": 0.0} | ({"alpha": 0.0} if kind is ExactGAM else {})
+        still |= {"rho_prime": 0.0, "gamma": 0.0} if issubclass(kind, GAM) else {}
+        still |= {"sam_rho": 0.0} if kind is SAMGAM else {}
+        optimizer = base if alone else kind(model.parameters(), base, model=model, **still)
+        assert all(optimizer.defaults[key] == value for key, value in base.defaults.items())
+        for step in range(3):
+            inner = closure_of(model, step, torch.float64)
+            if alone:
+                base.zero_grad()
+                inner()
+                base.step()
+            else:
+                optimizer.step(inner)
+        if not alone:
+            optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+            optimizer.step(closure_of(model, 3, torch.float64))
+            continue
+        ends.append(weights(model))
+        base.zero_grad()
+        closure_of(model, 3, torch.float64)()
+        base.step()
+        ends.append(weights(model))
+    for a, b in zip(ends[1], weights(model), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+    assert not same(ends[1], weights(matrices().double()))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_optimizers_that_cannot_be_the_base_are_refused_when_made(name):
+    model = matrices()
+    with pytest.raises(UserError, match=REFUSED[name]):
+        SAM(model.parameters(), BASES[name](model.parameters(), lr=0.1))
+
+
+def test_an_optimizer_of_ours_is_no_base():
+    model = small()
+    inner = SAM(model.parameters(), sgd(model.parameters()))
+    with pytest.raises(UserError, match="SAM has a base optimizer itself; give that one"):
+        GAM(model.parameters(), inner)
+
+
+@pytest.mark.parametrize(
+    ("base", "key"),
+    [(torch.optim.RMSprop, "alpha"), (torch.optim.ASGD, "alpha"), (torch.optim.Adadelta, "rho")],
+)
+def test_a_setting_that_the_base_has_too_gets_a_name_of_its_own(base, key):
+    model = small()
+    made = base(model.parameters(), lr=0.01)
+    theirs = made.defaults[key]
+    optimizer = GAM([{"params": model.parameters(), key: 0.125}], made, rho_schedule="proportion")
+    group = optimizer.param_groups[0]
+    assert (group[key], group[f"gam_{key}"]) == (theirs, 0.125)
+    optimizer.step(closure_of(model))
+    optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    assert optimizer.param_groups[0][f"gam_{key}"] == 0.125
+    group = optimizer.param_groups[0]
+    group["lr"] = 0.005
+    optimizer.step(closure_of(model))
+    assert group[key] == theirs
+    assert group["gam_rho" if key == "rho" else "rho"] == pytest.approx(0.0625 if key == "rho" else 0.1)
+
+
+SCHEDULERS = {
+    "LambdaLR": lambda o: LambdaLR(o, lambda step: 0.5**step),
+    "MultiplicativeLR": lambda o: lr_scheduler.MultiplicativeLR(o, lambda _: 0.5),
+    "StepLR": lambda o: StepLR(o, 2),
+    "MultiStepLR": lambda o: lr_scheduler.MultiStepLR(o, [1, 3]),
+    "ConstantLR": lambda o: lr_scheduler.ConstantLR(o, total_iters=2),
+    "LinearLR": lambda o: lr_scheduler.LinearLR(o, total_iters=3),
+    "ExponentialLR": lambda o: lr_scheduler.ExponentialLR(o, 0.5),
+    "PolynomialLR": lambda o: lr_scheduler.PolynomialLR(o, 4),
+    "CosineAnnealingLR": lambda o: CosineAnnealingLR(o, 4),
+    "CosineAnnealingWarmRestarts": lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 2),
+    "CyclicLR": lambda o: lr_scheduler.CyclicLR(o, 0.01, 0.2, step_size_up=2),
+    "OneCycleLR": lambda o: OneCycleLR(o, 0.2, total_steps=6),
+    "ReduceLROnPlateau": lambda o: lr_scheduler.ReduceLROnPlateau(o, patience=0),
+    "SequentialLR": lambda o: lr_scheduler.SequentialLR(o, [StepLR(o, 1), StepLR(o, 2)], [2]),
+    "ChainedScheduler": lambda o: lr_scheduler.ChainedScheduler([StepLR(o, 1), StepLR(o, 2)]),
+}
+
+
+def test_every_scheduler_of_torch_is_tried():
+    kinds = [kind for kind in vars(lr_scheduler).values() if isinstance(kind, type)]
+    schedulers = {kind.__name__ for kind in kinds if issubclass(kind, lr_scheduler.LRScheduler)}
+    assert schedulers - {"LRScheduler", "_LRScheduler"} == set(SCHEDULERS)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("base", [sgd, lambda p: torch.optim.AdamW(p, lr=0.1)], ids=["SGD", "AdamW"])
+def test_a_scheduler_on_gam_moves_what_it_moves_on_the_base(name, base):
+    paths = []
+    for on_base in (True, False):
+        model = small()
+        inner = base(model.parameters())
+        optimizer = GAM(model.parameters(), inner, model=model, rho_schedule="proportion")
+        scheduler = SCHEDULERS[name](inner if on_base else optimizer)
+        path = []
+        for step in range(5):
+            optimizer.step(closure_of(model, step))
+            group = inner.param_groups[0]
+            path.append(
+                [group[key] for key in ("lr", "momentum", "betas", "rho", "rho_prime") if key in group]
+            )
+            scheduler.step(*[1.0] if name == "ReduceLROnPlateau" else [])
+        paths.append((path, weights(model)))
+    assert paths[0][0] == paths[1][0]
+    assert len({tuple(map(str, point)) for point in path}) > 1
+    assert same(paths[0][1], paths[1][1])
+
+
 # --- refusals ---------------------------------------------------------------------------------------------
 
 
@@ -384,19 +599,28 @@ def test_settings_of_the_whole_vector_may_not_differ_between_groups():
         GAM(groups, sgd([{"params": group["params"]} for group in groups]))
 
 
-def test_a_base_optimizer_with_a_setting_of_the_same_name_is_refused():
-    model = small()
-    with pytest.raises(UserError, match="GAM and RMSprop both have a setting 'alpha'"):
-        GAM(model.parameters(), torch.optim.RMSprop(model.parameters()))
-    SAM(model.parameters(), torch.optim.RMSprop(model.parameters())).step(closure_of(model))
-
-
-def test_a_base_optimizer_serves_one_optimizer():
-    model = small()
-    base = sgd(model.parameters())
-    SAM(model.parameters(), base, rho=0.05)
-    with pytest.raises(UserError, match="this SGD is another optimizer's base already"):
-        SAM(model.parameters(), base, rho=0.5)
+def test_a_second_optimizer_takes_the_base_over_and_the_first_says_so():
+    """As when a cell of a notebook is run again."""
+    ends = []
+    for again in (True, False):
+        model = small()
+        groups = [{"params": model[:2].parameters(), "rho": 0.4}, {"params": model[2:].parameters()}]
+        base = sgd(groups)
+        if again:
+            first = GAM(model.parameters(), base, rho=0.05, gamma=0.5, rho_schedule="proportion")
+            first.step(closure_of(model))
+            model.load_state_dict(small().state_dict())
+            base.state.clear()
+        second = SAM(model.parameters(), base, rho=0.5)
+        assert [group["rho"] for group in base.param_groups] == [0.4, 0.5]
+        assert "gamma" not in base.param_groups[0]
+        assert "lr_max" not in base.param_groups[0]
+        second.step(closure_of(model))
+        ends.append(weights(model))
+        if again:
+            with pytest.raises(UserError, match="this GAM's base optimizer serves another one now"):
+                first.step(closure_of(model))
+    assert same(*ends)
 
 
 def test_an_optimizer_class_is_not_an_instance():
@@ -433,8 +657,20 @@ def test_an_entry_of_the_catalogue_builds_and_costs_what_it_says(entry):
     defaults = entry.settings().model_dump()
     optimizer = kind(model.parameters(), sgd(model.parameters()), model=model, **defaults)
     optimizer.step(closure_of(model))
-    assert optimizer.gradient_evaluations == entry.passes
+    assert optimizer.gradient_evaluations == entry.passes(defaults)
     assert optimizer.settings is entry.settings
+
+
+def test_what_a_step_costs_may_depend_on_the_settings():
+    """A method that climbs in every k-th step only costs 1 + 1/k gradients."""
+
+    class Settings(OPTIMIZERS["sam"].settings):
+        every: int = 5
+
+    entry = Optimizer("now and then", "", Settings, gradients=lambda settings: 1 + 1 / settings.every)
+    assert entry.passes({}) == pytest.approx(1.2)
+    assert entry.passes({"every": 2}) == pytest.approx(1.5)
+    assert OPTIMIZERS["gam"].passes({"rho": 0.1}) == 4
 
 
 def test_the_catalogue_imports_no_torch():

@@ -108,7 +108,7 @@ def test_a_non_finite_gradient_in_any_pass_leaves_weights(kind):
                 raise FloatingPointError
 
         base.register_step_pre_hook(refuse)
-        optimizer = kind(model.parameters(), base, model=model)
+        optimizer = kind(model.parameters(), base, model=model, skip_nonfinite=False)
         inputs, targets = batch()
 
         def closure(model=model, inputs=inputs, targets=targets, calls=calls, failing=failing):
@@ -619,6 +619,36 @@ def test_exact_gam_on_a_compiled_model_is_refused_by_torch_with_weights_whole():
     assert same(weights(model), before)
 
 
+class Attention(nn.Module):
+    """A layer of a vision transformer, through torch's fused attention or written out."""
+
+    def __init__(self, fused):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner, self.outer, self.fused = nn.Linear(6, 24), nn.Linear(8, 3), fused
+
+    def forward(self, x):
+        q, k, v = self.inner(x.view(4, 1, -1, 6)).chunk(3, -1)
+        if self.fused:
+            mixed = F.scaled_dot_product_attention(q, k, v)
+        else:
+            mixed = (q @ k.mT / 8**0.5).softmax(-1) @ v
+        return self.outer(mixed).reshape(-1, 3)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_fused_attention(kind):
+    ends = []
+    for fused in (True, False):
+        model = Attention(fused)
+        optimizer = around(kind, model)
+        for step in range(2):
+            optimizer.step(closure_of(model, *batch(seed=step)))
+        ends.append(weights(model))
+    for ours, expected in zip(*ends, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-6)
+
+
 # --- cost -------------------------------------------------------------------------------------------------
 
 
@@ -668,7 +698,8 @@ def test_no_graph_and_no_batch_is_held_after_a_step(kind):
 def test_no_value_leaves_the_device_within_a_step(kind):
     """On the meta device there are no values: whatever asks for one raises."""
     model = with_norm().to("meta")
-    optimizer = around(kind, model, replay_randomness=False)  # there are no generators either
+    # there are no generators either, and a base that is not fused would be told whether to step
+    optimizer = around(kind, model, replay_randomness=False, skip_nonfinite=False)
     inputs, targets = (t.to("meta") for t in batch())
     optimizer.step(closure_of(model, inputs, targets))
 

@@ -6,7 +6,7 @@ import torch
 from curvlinops import HessianLinearOperator
 from scipy.sparse.linalg import eigsh
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 
 from gam_bench.train.flatness import flatness
 
@@ -47,6 +47,27 @@ def test_against_curvlinops_on_a_network_with_batch_statistics():
     )
     (expected,) = eigsh(operator.to_scipy(), k=1, return_eigenvectors=False)
     assert found.lambda_max == pytest.approx(float(np.asarray(expected)), rel=0.05)
+
+
+def test_fused_attention_has_curvature_too():
+    class Attention(nn.Module):
+        def __init__(self, fused):
+            super().__init__()
+            torch.manual_seed(0)
+            self.inner, self.outer, self.fused = nn.Linear(5, 24), nn.Linear(8, 3), fused
+
+        def forward(self, x):
+            q, k, v = self.inner(x.view(4, 1, -1, 5)).chunk(3, -1)
+            by_hand = (q @ k.mT / 8**0.5).softmax(-1) @ v
+            mixed = scaled_dot_product_attention(q, k, v) if self.fused else by_hand
+            return self.outer(mixed).reshape(-1, 3)
+
+    _, images, labels = small_problem()
+    fused, written = (
+        flatness(Attention(f).double(), cross_entropy, images, labels, torch.Generator().manual_seed(1))
+        for f in (True, False)
+    )
+    assert fused.lambda_max == pytest.approx(written.lambda_max, rel=1e-6)
 
 
 def test_it_leaves_the_model_as_it_was():

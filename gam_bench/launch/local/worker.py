@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gam_bench.errors import UserError
+from gam_bench.hardware import wait_passively
 from gam_bench.launch.local.messages import Ended, Epoch, Order, Ready
 from gam_bench.launch.local.together import train_together
 from gam_bench.launch.place import Place
@@ -21,6 +22,7 @@ def work(connection: Connection, results: Path, place: Place) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     end_with_parent()
     keep_freed_memory()
+    wait_passively()
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(place.threads)
     import torch

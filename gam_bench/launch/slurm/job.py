@@ -15,7 +15,7 @@ from typing import Any
 
 from submitit.helpers import DelayedSubmission, TorchDistributedEnvironment
 
-from gam_bench.hardware import gpu_names
+from gam_bench.hardware import gpu_names, wait_passively
 from gam_bench.launch.forecast import passes
 from gam_bench.launch.local.queue import LocalQueue
 from gam_bench.launch.place import Place
@@ -103,6 +103,7 @@ class Job:
 
         When a node is lost, the other processes fail before SLURM requeues the job: it tries again then.
         """
+        wait_passively()
         import torch
 
         from gam_bench.train.group import joined
