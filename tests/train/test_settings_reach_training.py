@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from watched import EFFECTS, observe, observe_in_two
 
+from gam_bench import models
 from gam_bench.data.catalog import AUGMENTATIONS
+from gam_bench.data.randomness import derive
 from gam_bench.optim.catalog import BASES, OPTIMIZERS
 from gam_bench.suite.spec import COMPONENTS, OWN_SETTINGS, RunSpec
 
@@ -191,3 +193,11 @@ def test_the_same_settings_have_the_same_effects():
     """What the contract stands on: no effect varies by itself."""
     one, two = (observe(COMMON | {"optimizer": "gam", "augmentation": "basic"}) for _ in range(2))
     assert [effect for effect in EFFECTS if not same(one[effect], two[effect])] == []
+
+
+def test_initial_weights_and_dropout_are_functions_of_the_seed_and_their_purpose():
+    """In the words of `data.randomness`: with other words all old results would be of other draws."""
+    found = observe(COMMON | {"seed": 3})
+    assert found["dropout"] == derive(3, "dropout", 1)
+    torch.manual_seed(derive(3, "weights"))
+    assert same(found["weights"], dict(models.create("mlp", 10, 1, 8).state_dict()))
