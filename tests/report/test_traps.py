@@ -5,9 +5,10 @@ from itertools import product
 
 import numpy as np
 import pytest
+from made_runs import runs
 
-from gam_bench.report.cell import Cell
-from gam_bench.report.compare import sign_flip
+from gam_bench.report.cell import Cell, cells
+from gam_bench.report.compare import compare, sign_flip
 from gam_bench.report.finding import counterpart
 from gam_bench.report.metric import METRICS
 
@@ -54,3 +55,14 @@ def test_of_several_that_agree_none_is_picked():
     one, other = cell("sgd", rho=None, lr=0.05), cell("sgd", rho=0.1, lr=None)
     assert counterpart(sam, by_row(one, other)) is None
     assert counterpart(sam, by_row(other, one)) is None
+
+
+@pytest.mark.parametrize("values", [[0.5], [0.5, -0.25], [0.5, 0.5, 0.5], [0.5, 0.25, 0.0, -1.0]])
+def test_a_comparison_says_how_many_there_were_and_on_which_side(values):
+    found = compare(values)
+    assert (found.n, found.difference) == (len(values), pytest.approx(np.mean(values)))
+    assert (found.above, found.below) == (sum(v > 0 for v in values), sum(v < 0 for v in values))
+
+
+def test_without_runs_there_are_no_cells():
+    assert cells(runs({}), ["optimizer"], [METRICS["test_accuracy"]]) == []
