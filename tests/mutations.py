@@ -6,8 +6,8 @@
 mutmut says how a place in the code can be mutated: an operator or a keyword exchanged, a number or a word
 changed, an argument dropped, an assignment emptied. Here the places are drawn, one mutant each, out of the
 modules that `NEAREST` names (annotations, docstrings and sentences for people are no places), and each mutant
-meets its module's tests, the quickest first, until one fails or the time is up: three times what they take on
-the sound code. mutmut's own runner is not used, since it leaves out all that is decorated.
+meets its module's tests, the quickest first, until one fails or the time is up: three times what they take of
+the processor on the sound code. mutmut's own runner is not used, since it leaves out all that is decorated.
 
 Printed are the share killed and, as diffs, all survivors: each wants a test, or a reason why it is harmless.
 The checkout is never touched: every worker has a copy of it in a temporary folder. It is not part of CI; 200
@@ -20,6 +20,7 @@ import importlib.util
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -29,16 +30,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import hypothesis  # noqa: F401, like torch and pandas here so that no mutant's tests wait for it
 import libcst
-import pandas  # noqa: F401
 import pytest
-import torch  # noqa: F401
-import torchvision  # noqa: F401
 from mutmut.mutation.file_mutation import Mutation, create_mutations
 
 ROOT = Path(__file__).parents[1]
@@ -85,8 +82,21 @@ COPY: "Copy"  # of a worker process
 FORK = multiprocessing.get_context("fork")
 UNNEEDED = (".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "runs", "jobs")
 """What a copy of the checkout goes without."""
-LONGEST = 600.0
-"""Seconds that the tests of the sound code may take."""
+HEAVY = ("torch", "torchvision", "timm", "pandas", "scipy.stats", "sklearn.datasets", "hypothesis")
+"""Imported once, so that no mutant's tests wait for it."""
+TOO_LONG = "not through in time"
+
+
+class Limit(NamedTuple):
+    """Of a set of tests: of the processor, which other work on the machine does not change, and of the clock,
+    for a mutant that waits for ever."""
+
+    cpu_seconds: int
+    seconds: float
+
+
+LONGEST = Limit(600, 1800.0)
+"""For the sound code."""
 
 
 @dataclass(frozen=True)
@@ -173,23 +183,25 @@ class Copy:
         (self.folder / module).write_text(code)
         Path(importlib.util.cache_from_source(str(self.folder / module))).unlink(missing_ok=True)
 
-    def failure(self, tests: tuple[str, ...], seconds: float) -> str:
-        """What pytest says where a test fails, or all of them have not passed after so long; else empty."""
-        process = FORK.Process(target=self._pytest, args=(tests,))
+    def failure(self, tests: tuple[str, ...], limit: Limit) -> str:
+        """What pytest says where a test fails, `TOO_LONG` where it is not through in time; else empty."""
+        process = FORK.Process(target=self._pytest, args=(tests, limit.cpu_seconds))
         process.start()
-        process.join(seconds)
+        process.join(limit.seconds)
         if process.exitcode is None:
             os.killpg(process.pid or 0, signal.SIGKILL)
             process.join()
-            return f"not through after {seconds:.0f} s"
+        if process.exitcode in (-signal.SIGKILL, -signal.SIGXCPU):
+            return TOO_LONG
         told = self.output.read_text(errors="replace")
         if process.exitcode > 2:
             raise SystemExit(f"pytest could not run {' '.join(tests)}:\n{told}")
         return told if process.exitcode else ""
 
-    def _pytest(self, tests: tuple[str, ...]) -> None:
+    def _pytest(self, tests: tuple[str, ...], cpu_seconds: int) -> None:
         """In a process of its own, which has torch and the like already."""
         os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
         os.chdir(self.folder)
         with self.output.open("w") as file:
             os.dup2(file.fileno(), 1)
@@ -200,44 +212,50 @@ class Copy:
         options += [f"--basetemp={self.folder / 'temporary'}", *(f"tests/{test}" for test in tests)]
         sys.exit(pytest.main(options))
 
-    def kills(self, mutant: Mutant, seconds: float) -> bool:
+    def death(self, mutant: Mutant, limit: Limit) -> str:
+        """What kills it; empty where nothing does."""
         sound = (ROOT / mutant.module).read_text()
         self.write(mutant.module, mutant.code)
         try:
-            return bool(self.failure(mutant.tests, seconds))
+            return self.failure(mutant.tests, limit)
         finally:
             self.write(mutant.module, sound)
 
 
-def limits(copy: Copy, mutants: list[Mutant]) -> dict[tuple[str, ...], float]:
-    """Seconds for each set of tests, which must pass on the sound code."""
-    allowed: dict[tuple[str, ...], float] = {}
+def limits(copy: Copy, mutants: list[Mutant]) -> dict[tuple[str, ...], Limit]:
+    """For each set of tests, which must pass on the sound code."""
+    found: dict[tuple[str, ...], Limit] = {}
     sets = sorted({mutant.tests for mutant in mutants})
     for tests in sets:
-        tell(f"the sound code's tests, {len(allowed)} of {len(sets)} sets")
-        began = time.monotonic()
+        tell(f"the sound code's tests, {len(found)} of {len(sets)} sets")
+        began, used = time.monotonic(), _cpu_seconds()
         if failure := copy.failure(tests, LONGEST):
             raise SystemExit(f"{failure}\nThe sound code fails {' '.join(tests)}: mutants would tell nothing")
-        allowed[tests] = 3 * (time.monotonic() - began) + 20
-    return allowed
+        found[tests] = Limit(20 + 3 * int(_cpu_seconds() - used), 120 + 10 * (time.monotonic() - began))
+    return found
 
 
-def survivors(mutants: list[Mutant], workers: int, folder: Path) -> list[Mutant]:
-    """Those that no test kills, told one by one."""
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def deaths(mutants: list[Mutant], workers: int, folder: Path) -> list[str]:
+    """What kills each mutant; empty for the survivors, which are told one by one."""
     copies = FORK.SimpleQueue()
     for worker in range(workers):
         copies.put(Copy(folder / str(worker)))
     allowed = limits(Copy(folder / "sound"), mutants)
-    left = []
+    found: list[str] = []
     with ProcessPoolExecutor(workers, FORK, initializer=_adopt, initargs=(copies,)) as pool:
-        verdicts = pool.map(_killed, mutants, [allowed[mutant.tests] for mutant in mutants])
-        for done, (mutant, dead) in enumerate(zip(mutants, verdicts, strict=True), 1):
-            if not dead:
-                left.append(mutant)
+        dying = pool.map(_death, mutants, [allowed[mutant.tests] for mutant in mutants])
+        for mutant, death in zip(mutants, dying, strict=True):
+            found.append(death)
+            if not death:
                 print(f"\n{mutant.number} survives\n{mutant.diff()}", flush=True)
-            tell(f"{done} of {len(mutants)} mutants, {len(left)} survive")
+            tell(f"{len(found)} of {len(mutants)} mutants, {found.count('')} survive")
     print(file=sys.stderr)
-    return left
+    return found
 
 
 def _adopt(copies: Any) -> None:
@@ -245,8 +263,8 @@ def _adopt(copies: Any) -> None:
     COPY = copies.get()
 
 
-def _killed(mutant: Mutant, seconds: float) -> bool:
-    return COPY.kills(mutant, seconds)
+def _death(mutant: Mutant, limit: Limit) -> str:
+    return COPY.death(mutant, limit)
 
 
 def tell(progress: str) -> None:
@@ -254,28 +272,28 @@ def tell(progress: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument("--sample", type=int, default=200, help="how many mutants (default: 200)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     parser.add_argument("--only", default="", help="numbers of the sample, as in 7,31 (default: all)")
     cores = len(os.sched_getaffinity(0))
-    parser.add_argument(
-        "--workers", type=int, default=cores, help=f"at a time (default: cores, here {cores})"
-    )
+    parser.add_argument("--workers", type=int, default=cores, help=f"at a time (default: {cores}, the cores)")
     given = parser.parse_args()
     os.chdir(ROOT)  # where mutmut reads its settings
+    for package in HEAVY:
+        importlib.import_module(package)
     mutants = sample(given.sample, given.seed)
     if given.only:
         wanted = {int(number) for number in given.only.split(",")}
         mutants = [mutant for mutant in mutants if mutant.number in wanted]
     with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
-        left = survivors(mutants, given.workers, Path(folder))
-    killed = len(mutants) - len(left)
-    print(f"{killed} of {len(mutants)} mutants killed ({killed / len(mutants):.1%}), seed {given.seed}")
-    if left:
-        print(f"survivors: {', '.join(str(mutant.number) for mutant in left)}")
+        found = deaths(mutants, given.workers, Path(folder))
+    dead = len(found) - found.count("")
+    share = f"{dead / len(found):.1%}, {found.count(TOO_LONG)} by time"
+    print(f"{dead} of {len(found)} mutants killed ({share}), seed {given.seed}")
+    if left := [str(mutant.number) for mutant, death in zip(mutants, found, strict=True) if not death]:
+        print(f"survivors: {', '.join(left)}")
 
 
 if __name__ == "__main__":
