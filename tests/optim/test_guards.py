@@ -9,6 +9,7 @@ from torch import nn
 import gam_bench.optim as optim
 from gam_bench.optim import GAM, ExactGAM, Plain
 from gam_bench.optim.catalog import BASES, OPTIMIZERS
+from gam_bench.optim.replay import Randomness
 
 torch.set_num_threads(1)
 
@@ -63,6 +64,33 @@ def test_inputs_and_targets_of_another_number_of_pieces_are_refused():
     inputs, targets = batch(12)
     with pytest.raises(ValueError, match="zip"):
         optimizer.set_closure(F.cross_entropy, inputs, targets[:8])
+
+
+class Generators:
+    """A device's random numbers, where there is no such device."""
+
+    def __init__(self):
+        self.states = {}
+
+    def get_rng_state(self, device):
+        return self.states[device]
+
+    def set_rng_state(self, state, device):
+        self.states[device] = state
+
+
+def test_each_devices_random_numbers_are_wound_back(monkeypatch):
+    first, second = torch.device("xpu", 0), torch.device("xpu", 1)
+    generators = Generators()
+    monkeypatch.setattr(torch, "get_device_module", {first: generators, second: generators}.__getitem__)
+    randomness = Randomness([first, torch.device("cpu"), second, first])
+    generators.states = {first: "a", second: "b"}
+    randomness.keep()
+    drawn = torch.rand(3)
+    generators.states = {first: "c", second: "d"}
+    randomness.replay()
+    assert generators.states == {first: "a", second: "b"}
+    assert torch.equal(torch.rand(3), drawn)
 
 
 def test_all_that_is_offered_is_there():

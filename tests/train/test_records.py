@@ -3,7 +3,9 @@
 import platform
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from types import SimpleNamespace
 
+import pynvml
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from gam_bench.hardware import cores, cpu_name
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train import trainer
+from gam_bench.train.environment import device_name, environment
 from gam_bench.train.group import Group
 from gam_bench.train.run import train
 from gam_bench.train.switches import Switches
@@ -76,6 +79,43 @@ def test_the_environment_is_this_processs(tmp_path, tiny, monkeypatch):
     assert (found["cuda"], found["cudnn"], found["gpu_name"]) == (None, None, None)
     assert (found["hostname"], found["slurm_job_id"]) == (platform.node(), "42")
     assert {"gam_bench", "git_commit", "git_dirty"} <= found.keys()
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """What torch says of a GPU that is not there."""
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="1-2"))
+    return torch.device("cuda")
+
+
+def test_a_gpus_driver_power_and_clocks_are_told(gpu, monkeypatch):
+    clocks = {pynvml.NVML_CLOCK_SM: 1980, pynvml.NVML_CLOCK_MEM: 2619}
+    answers = {
+        "nvmlInit": lambda: None,
+        "nvmlDeviceGetHandleByUUID": {"GPU-1-2": "handle"}.__getitem__,
+        "nvmlSystemGetDriverVersion": lambda: "550.10",
+        "nvmlDeviceGetEnforcedPowerLimit": {"handle": 700_000}.__getitem__,
+        "nvmlDeviceGetMaxClockInfo": lambda handle, clock: {"handle": clocks}[handle][clock],
+    }
+    for name, answer in answers.items():
+        monkeypatch.setattr(pynvml, name, answer)
+    told = {"driver": "550.10", "gpu_power_limit_watts": 700.0, "gpu_clock_mhz": 1980}
+    told |= {"gpu_name": "a GPU", "gpu_memory_clock_mhz": 2619}
+    found = environment(gpu)
+    assert {name: found.get(name) for name in told} == told
+    assert "gpu_details" not in found
+    assert device_name(gpu) == "a GPU"
+
+
+def test_a_driver_that_refuses_costs_no_run(gpu, monkeypatch):
+    def refuse():
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", refuse)
+    found = environment(gpu)
+    assert found["gpu_name"] == "a GPU"
+    assert found["gpu_details"].startswith("not known: ")
 
 
 def test_a_diverged_run_has_one_line_and_a_failed_one_its_traceback(tmp_path, tiny, monkeypatch):
