@@ -21,7 +21,7 @@ LEVEL = 0.05
 EXACT = 14
 """Up to this many differences all 2ⁿ sign flips are counted; above, `DRAWS` of them are drawn."""
 DRAWS = 9999
-_TIE = 1e-9  # relative: means that differ by less are one mean, summed in another order
+_TIE = 1e-9  # of the values' size: means that differ by less are one mean, summed in another order
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def sign_flip(differences: Array) -> float:
     Exact up to `EXACT` differences; above, from `DRAWS` draws and the observed one, so never 0.
     """
     n = len(differences)
-    reached = np.abs(_signs(n) @ differences) >= abs(differences.sum()) * (1 - _TIE)
+    tie = _TIE * np.abs(differences).sum()
+    reached = np.abs(_signs(n) @ differences) >= abs(differences.sum()) - tie
     if n <= EXACT:
         return float(np.mean(reached))
     return float((np.count_nonzero(reached) + 1) / (DRAWS + 1))

@@ -129,6 +129,8 @@ class RunSpec(BaseModel):
             found.append(("warmup_epochs", f"must be ≤ epochs ({self.epochs}), got {self.warmup_epochs:g}"))
         if self.min_lr > self.lr:
             found.append(("min_lr", f"must be ≤ lr ({self.lr:g}), got {self.min_lr:g}"))
+        elif self.min_lr == self.lr and self.optimizer_settings.get("rho_schedule") == "proportion":
+            found.append(("min_lr", f"must be < lr ({self.lr:g}) for ρ to follow it, got {self.min_lr:g}"))
         if self.batch_size % self.processes:
             whole = f"must be a multiple of processes ({self.processes}), got {self.batch_size}"
             found.append(("batch_size", whole))

@@ -31,6 +31,7 @@ def make_optimizer(spec: RunSpec, model: nn.Module, captured: bool) -> Sharpness
         perturbation=spec.perturbation,
         micro_batch=spec.micro_batch,
         clip_norm=spec.clip_norm,
+        min_lr=spec.min_lr,
         replay_randomness=not captured,  # a graph is only made of models that draw no numbers
         **spec.optimizer_settings,
     )

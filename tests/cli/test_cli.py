@@ -123,7 +123,7 @@ def test_a_failed_run_is_named_with_its_error_and_retried_on_demand(here):
     assert "IsADirectoryError" in done.stderr
     assert str(folder.relative_to(here)) in done.stderr
     assert "Traceback" not in done.stderr
-    assert "—" in done.stdout or "(0/1)" in done.stdout  # the hole is visible in the table
+    assert "— (0/1, 1 failed)" in done.stdout  # the hole is visible in the table
     (folder / "environment.json").rmdir()
     assert gam_bench("run", "mine.yaml", cwd=here).returncode == 1  # not tried again unasked
     assert gam_bench("run", "mine.yaml", "--retry-failed", cwd=here).returncode == 0

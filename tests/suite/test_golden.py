@@ -230,11 +230,9 @@ def test_vision_transformers_warm_up_for_10000_steps():
 def test_nothing_of_gam_is_claimed_to_be_published_where_no_paper_has_it():
     """GAM's settings are known for ResNets and PyramidNets on CIFAR and for nothing else."""
     gam = ("rho", "rho_prime", "alpha", "beta", "gamma", "sam_rho")
-    for name in ("imagenet", "fine-tuning", "label-noise", "fashion-mnist", "adamw", "quickstart"):
-        for run in load(name).runs:
-            if run.spec.optimizer == "gam":
-                assert {run.sources[key] for key in gam if key in run.sources} == {"assumed"}
-    for name in ("cifar10", "cifar100"):
-        for run in load(name).runs:
-            if run.spec.optimizer == "sam+gam":
-                assert {run.sources[key] for key in gam} == {"assumed"}
+    others = ("imagenet", "fine-tuning", "label-noise", "fashion-mnist", "adamw", "quickstart")
+    assumed = dict.fromkeys(others, "gam") | {"cifar10": "sam+gam", "cifar100": "sam+gam"}
+    for name, optimizer in assumed.items():
+        runs = [run for run in load(name).runs if run.spec.optimizer == optimizer]
+        found = {run.sources[key] for run in runs for key in gam if key in run.sources}
+        assert found == {"assumed"}, name

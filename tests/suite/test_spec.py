@@ -40,6 +40,11 @@ def test_every_default_is_resolved(tiny):
         ({"epoch": 3}, "epoch is no setting of this run; did you mean 'epochs'"),
         ({"optimizer": "adamw", "base": "sgd"}, "base of 'adamw' is itself, got 'sgd'"),
         ({"warmup_epochs": 3.0}, "warmup_epochs must be ≤ epochs (2), got 3"),
+        ({"min_lr": 0.06}, "min_lr must be ≤ lr (0.05), got 0.06"),
+        (
+            {"min_lr": 0.05, "optimizer": "sam", "rho_schedule": "proportion"},
+            "min_lr must be < lr (0.05) for ρ to follow it, got 0.05",
+        ),
         ({"augmentation": "inception"}, "augmentation 'inception' is not for digits"),
         ({"batch_size": 125, "processes": 2}, "batch_size must be a multiple of processes (2), got 125"),
         ({"precision": "fp16"}, "precision must be 'fp32', 'tf32' or 'bf16', got 'fp16'"),
