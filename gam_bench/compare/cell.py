@@ -5,7 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any
 
@@ -62,7 +62,7 @@ class Cell:
     `key`: the settings that tell cells of the table apart. `samples`: what was measured, the table's main
     figure first. `states`: how many runs are in each state. `numerics`: seed → numerics version of the
     finished runs. `assumed`: how many of the settings no source gives; None if unknown. `published`: the
-    figures that answer to the main one, best match first, and `judgement`: the verdict beside the first.
+    figures that answer to the main one, the best supported first, those of the same recipe with a verdict.
     """
 
     key: dict[str, Any]
@@ -73,7 +73,16 @@ class Cell:
     assumed: int | None = None
     runs: list[str] = field(default_factory=list)
     published: list[Match] = field(default_factory=list)
-    judgement: Judgement = Judgement(Verdict.NONE)  # noqa: RUF009, it is frozen
+
+    @property
+    def judgements(self) -> list[Judgement]:
+        """The verdicts, one for each published figure of the same recipe."""
+        return [match.judgement for match in self.published if match.judgement is not None]
+
+    @property
+    def judgement(self) -> Judgement:
+        """The one beside the best supported of them."""
+        return self.judgements[0] if self.judgements else Judgement(Verdict.NONE)
 
     @property
     def main(self) -> Sample:
@@ -167,17 +176,20 @@ def cells(
             runs=[uids[row] for row in rows],
             published=matches(settings, metrics[0].name),
         )
-        cell.judgement = _judged(cell, margin)
+        cell.published = _judged(cell, margin)
         made.append(cell)
     return made
 
 
-def _judged(cell: Cell, margin: float) -> Judgement:
-    if not cell.published:
-        return Judgement(Verdict.NONE)
+def _judged(cell: Cell, margin: float) -> list[Match]:
+    """The published figures, those of the same recipe judged."""
+    return [replace(m, judgement=_judgement(cell, m, margin)) if m.same else m for m in cell.published]
+
+
+def _judgement(cell: Cell, match: Match, margin: float) -> Judgement:
     if cell.main.mean is None:
         return Judgement(Verdict.UNDECIDED, reason="no finished run")
-    return judge(cell.main.n, cell.main.mean, cell.main.sd, cell.published[0].figure, margin)
+    return judge(cell.main.n, cell.main.mean, cell.main.sd, match.figure, margin)
 
 
 def _groups(table: pd.DataFrame, key: list[str]) -> list[list[int]]:

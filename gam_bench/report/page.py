@@ -11,7 +11,7 @@ import pandas as pd
 
 from gam_bench.compare import cost
 from gam_bench.compare.claim import CLAIMS, claims
-from gam_bench.compare.verdict import MARGIN, Verdict, tally
+from gam_bench.compare.verdict import MARGIN, tally
 from gam_bench.report import notes, page_tables, plots
 from gam_bench.report.render import sentences
 from gam_bench.report.table import CLAIMED, Table, build
@@ -66,7 +66,7 @@ def _scores(frame: pd.DataFrame, table: Table) -> list[tuple[str, str, str]]:
     bad = states["failed"] + states["diverged"]
     if bad:
         scores.append(("Failed or diverged", str(bad), "failed"))
-    verdicts = [cell.judgement.verdict for cell in table.cells if cell.judgement.verdict != Verdict.NONE]
+    verdicts = [judgement.verdict for cell in table.cells for judgement in cell.judgements]
     if verdicts:
         scores.append(("Published figures", tally(verdicts), _one(verdicts)))
     for better, worse in CLAIMS if table.metrics[0].name in CLAIMED else ():

@@ -14,7 +14,8 @@ import pandas as pd
 from gam_bench.compare import cost
 from gam_bench.compare.cell import TASK, Cell, Sample, cells, check_key, sort_key, telling
 from gam_bench.compare.claim import CLAIMS, PASSES, Finding, claims, findings
-from gam_bench.compare.verdict import MARGIN, Judgement, Verdict, tally
+from gam_bench.compare.match import Match
+from gam_bench.compare.verdict import MARGIN, Verdict, tally
 from gam_bench.errors import UserError
 from gam_bench.report import notes
 from gam_bench.report.words import differences, shown, title
@@ -168,26 +169,24 @@ class _Builder:
         return _entry(cell, cell.main, (self.seeds, self.seeds), cell.place in self.best)
 
     def _published_lines(self, line: Sequence[Cell | None], blank: tuple[str, ...]) -> list[Line]:
-        """The published figures below a measured line, and the verdicts; nothing where none is published."""
-        if not any(cell is not None and cell.published for cell in line):
-            return []
-        figures, verdicts = [], []
-        for cell in line:
-            told = cell is not None and cell.published
-            figures.append(Entry(self._figure(cell) if cell and told else "—"))
-            verdicts.append(Entry(_verdict(cell.judgement) if cell and told else "—"))
-        return [
-            Line("", blank, "published", tuple(figures), "published"),
-            Line("", blank, "verdict", tuple(verdicts), "verdict"),
-        ]
+        """The published figures below a measured line, the best supported first, each with its verdict."""
+        lines = []
+        for rank in range(max(len(cell.published) if cell else 0 for cell in line)):
+            found = [cell.published[rank] if cell and rank < len(cell.published) else None for cell in line]
+            entries = tuple(Entry(self._figure(match) if match else "—") for match in found)
+            verdicts = tuple(Entry(_verdict(match) if match else "—") for match in found)
+            lines.append(Line("", blank, "published", entries, "published"))
+            lines.append(Line("", blank, "verdict", verdicts, "verdict"))
+        return lines
 
-    def _figure(self, cell: Cell) -> str:
-        match = cell.published[0]
+    def _figure(self, match: Match) -> str:
+        """`79.23 ± 0.17 (n = 10) Waterloo [1]`, the footnote saying how the two recipes may differ."""
         found = match.figure
-        text = f"{cell.main.metric.spread_text(found.value, found.sd)} {found.source}"
+        number = f"n = {found.n}" if found.n else "n not stated"
+        text = f"{self.metrics[0].spread_text(found.value, found.sd)} ({number}) {found.source}"
         if unlike := differences(match):
-            number = self.footnotes.setdefault("; ".join(unlike), len(self.footnotes) + 1)
-            text += f" [{number}]"
+            note = f"{'' if match.same else 'other recipe: '}{'; '.join(unlike)}"
+            text += f" [{self.footnotes.setdefault(note, len(self.footnotes) + 1)}]"
         return text
 
     def _versions(self) -> list[tuple[str, set[int]]]:
@@ -241,11 +240,11 @@ class _Builder:
 
     def _scoreboard(self) -> str:
         """One line on top: figures reproduced, claims supported."""
-        verdicts = [cell.judgement.verdict for cell in self.cells]
-        if all(verdict == Verdict.NONE for verdict in verdicts):
-            parts = ["No published figure for these cells."]
-        else:
-            parts = [f"Published figures: {tally(verdicts)}."]
+        verdicts = [judgement.verdict for cell in self.cells for judgement in cell.judgements]
+        others = sum(not match.same for cell in self.cells for match in cell.published)
+        told = [tally(verdicts)] if verdicts else []
+        told += [f"{others} of other recipes, not counted"] if others else []
+        parts = [f"Published figures: {', '.join(told)}." if told else "No published figure for these cells."]
         if self.metrics[0].name in CLAIMED:
             for better, worse in CLAIMS:
                 standings = claims(self.found, better, worse)
@@ -254,7 +253,7 @@ class _Builder:
         return " ".join(parts)
 
     def _notes(self) -> list[str]:
-        figures = [cell.published[0].figure for cell in self.cells if cell.published]
+        figures = [match.figure for cell in self.cells for match in cell.published]
         return [
             *notes.seeds(self.seeds),
             *notes.statistics(self.metrics[0], self.found),
@@ -290,7 +289,10 @@ def _entry(cell: Cell, sample: Sample, usual: tuple[int, int], best: bool = Fals
     return Entry(text if (sample.n, cell.planned) == usual else f"{text} ({told})", best)
 
 
-def _verdict(judgement: Judgement) -> str:
+def _verdict(match: Match) -> str:
+    judgement = match.judgement
+    if judgement is None:
+        return "other recipe"
     if judgement.verdict == Verdict.UNDECIDED and judgement.seeds:
         return f"undecided ({judgement.seeds} seeds)"
     return str(judgement.verdict)

@@ -16,6 +16,7 @@ import pandas as pd
 
 from gam_bench.errors import UserError
 from gam_bench.files import write_atomically
+from gam_bench.results import single_runs
 from gam_bench.results.figures import FIGURES, NUMBERS
 from gam_bench.results.frame import TAIL, TEXTS, Record, frame, of_folder, of_suite
 from gam_bench.store.scan import standings
@@ -205,6 +206,9 @@ def _from_csv(path: Path) -> Iterator[Record]:
         raise UserError(f"{path} is damaged: {error}") from None
     except pd.errors.EmptyDataError:
         raise UserError(f"{path} is empty") from None
+    if list(table.columns) == single_runs.COLUMNS:
+        yield from ({"schema": SCHEMA} | record for record in single_runs.records(path))
+        return
     if "schema" not in table or "uid" not in table:
         raise UserError(f"{path} is no export of gam-bench: it has no columns schema and uid")
     names = list(map(str, table.columns))
