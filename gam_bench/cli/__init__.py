@@ -12,6 +12,7 @@ from gam_bench.cli import (
     export,
     logs,
     merge,
+    plain,
     plan,
     plot,
     report,
@@ -49,6 +50,7 @@ app.add_typer(data.app, name="data", rich_help_panel="Prepare")
 
 def main() -> None:
     """Run the command line. Bad input is one line on stderr and exit code 2, never a traceback."""
+    plain.on_narrow_terminals()
     try:
         app()
     except UserError as error:

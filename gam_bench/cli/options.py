@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gam_bench.files import RESULTS as RESULTS
 from gam_bench.suite.select import chosen
 from gam_bench.suite.suite import Run, Suite
 
@@ -47,8 +48,6 @@ Margin = Annotated[
 ]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-
-RESULTS = Path("results")
 
 
 def planned(
