@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from gam_bench.compare import cost
-from gam_bench.compare.cell import TASK, Cell, Sample, cells, check_key, sort_key, telling
+from gam_bench.compare.cell import TASK, Cell, Sample, cells, check_key, following, sort_key, telling
 from gam_bench.compare.claim import CLAIMS, PASSES, Finding, claims, findings
 from gam_bench.compare.match import Match
 from gam_bench.compare.verdict import MARGIN, Verdict, tally
@@ -97,13 +97,16 @@ def build(
     """
     if frame.empty:
         raise UserError("there are no runs to show")
-    across = list(columns) or [name for name in ("optimizer",) if name not in rows]
+    variants = {name: having for name, having in following(frame).items() if name not in rows}
+    variants = {} if columns else variants
+    across = list(columns) or [name for name in ("optimizer", *variants) if name not in rows]
     down = list(rows) or [name for name in telling(frame) if name not in across]
     check_key(frame, [*down, *across])
     frame = cost.add_relative(frame)
     wanted = [metric(name) for name in metrics] or _default_metrics(frame, down)
     passes = metric(PASSES)  # of which equal compute is judged
-    made = cells(frame, [*down, *across], wanted if passes in wanted else [*wanted, passes], margin)
+    shown = wanted if passes in wanted else [*wanted, passes]
+    made = cells(frame, [*down, *across], shown, margin, variants)
     return _Builder(frame, wanted, down, across, margin, made, findings(made)).table()
 
 
@@ -139,7 +142,7 @@ class _Builder:
             about=self._about(),
             scoreboard=self._scoreboard(),
             row_names=tuple(name.replace("_", " ") for name in self.down),
-            columns=tuple(", ".join(map(_head, self.across, column)) for column in columns),
+            columns=tuple(map(self._heading, columns)),
             lines=lines,
             findings=[(self._where(self._row(finding.one)), finding) for finding in self.found],
             notes=self._notes(),
@@ -200,7 +203,15 @@ class _Builder:
         return tuple(cell.key[name] for name in self.down)
 
     def _column(self, cell: Cell) -> Place:
-        return tuple(cell.key[name] for name in self.across)
+        """Of a setting that only some optimizers have several of, the others' value makes no column."""
+        return tuple(
+            cell.key[name] if name in cell.variant or name not in cell.variants else None
+            for name in self.across
+        )
+
+    def _heading(self, column: Place) -> str:
+        told = zip(self.across, column, strict=True)
+        return ", ".join(_head(name, value) for name, value in told if value is not None)
 
     def _where(self, row: Place) -> str:
         """A row in one text, for example `cifar10, label noise 0.4`; empty where there is only one."""

@@ -55,13 +55,14 @@ def differences(match: "Match") -> list[str]:
 
 
 def names(finding: "Finding") -> str:
-    """For example `GAM − SGD`, or `GAM (20 epochs) − SGD (80 epochs)` at equal compute."""
-    return " − ".join(
-        f"{title(cell.optimizer)} ({cell.settings['epochs']} epochs)"
-        if finding.equal_compute
-        else title(cell.optimizer)
-        for cell in (finding.one, finding.other)
-    )
+    """For example `GAM − SGD`, `GAM (20 epochs) − SGD (80 epochs)` or `GAM (batch size 256) − SGD`."""
+    return " − ".join(_named(cell, finding.equal_compute) for cell in (finding.one, finding.other))
+
+
+def _named(cell: "Cell", epochs: bool) -> str:
+    told = [f"{cell.settings['epochs']} epochs"] if epochs else []
+    told += [f"{name.replace('_', ' ')} {shown(value)}" for name, value in cell.variant.items()]
+    return f"{title(cell.optimizer)} ({', '.join(told)})" if told else title(cell.optimizer)
 
 
 def sentence(finding: "Finding") -> str:
