@@ -141,7 +141,7 @@ def following(table: pd.DataFrame) -> dict[str, frozenset[str]]:
     """The telling settings that one optimizer alone has several of on one task, with that optimizer.
 
     They make columns of that optimizer (GAM in batches of 128 and of 256) beside the one of the others, and
-    no rows, in which it would stand alone. Where it has more than `VARIANTS` of them it is a sweep, with rows.
+    no rows, in which it would stand alone. More than `VARIANTS` of them are a sweep, and make rows.
     Epochs and base are part of what is asked, and always make rows.
     """
     task = varying(table, [name for name in TASK if name in table])

@@ -34,6 +34,8 @@ def as_csv(table: Table) -> str:
 
 def records(table: Table) -> list[dict[str, Any]]:
     """Each cell as JSON: settings, mean, sd, n, planned, what it was compared with, what is published."""
+    if table.data is not None:
+        return table.data
     compared: dict[tuple[Any, ...], list[Finding]] = {}
     for _, finding in table.findings:
         compared.setdefault(finding.one.place, []).append(finding)
@@ -123,9 +125,11 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     flat = {
         key: value
         for key, value in record.items()
-        if key not in ("comparisons", "published", "verdict", "seeds")
+        if key not in ("comparisons", "published", "verdict", "seeds", "settings")
     }
-    flat["seeds"] = " ".join(map(str, record["seeds"]))
+    flat |= {"seeds": " ".join(map(str, record["seeds"]))} if "seeds" in record else {}
+    if "settings" in record:
+        flat["settings"] = " ".join(f"{key}={value}" for key, value in record["settings"].items())
     for name, prefix in (("comparisons", "compared"), ("published", "published")):
         for place, entry in enumerate(record.get(name, []), start=1):
             flat |= _numbered(entry, prefix if place == 1 else f"{prefix}_{place}")

@@ -52,7 +52,10 @@ class Line:
 
 @dataclass
 class Table:
-    """Everything that is printed, in order, and the cells behind it."""
+    """Everything that is printed, in order, and the cells behind it.
+
+    `data`: what JSON and CSV hold, for a table that has no cells.
+    """
 
     title: str
     about: str
@@ -64,6 +67,7 @@ class Table:
     notes: list[str]
     cells: list[Cell]
     metrics: list[Figure]
+    data: list[dict[str, Any]] | None = None
 
     @property
     def named(self) -> bool:

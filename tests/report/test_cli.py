@@ -75,6 +75,18 @@ def test_seeds_and_only_choose_from_files_and_folders_as_from_suites(call, endin
     ]
 
 
+def test_nothing_to_draw_is_said(call, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no finished run to draw"):
+        call("plot", "SUITE", "--results", "empty")
+
+
+def test_published_figures_need_no_runs(call, tmp_path):
+    assert "+0.51 [+0.38, +0.64]" in call("table", "--published", "Waterloo", "--format", "markdown")
+    call("report", "--published", "Waterloo", "-o", "page.html")
+    assert "+0.51 [+0.38, +0.64]" in (tmp_path / "page.html").read_text()
+
+
 def test_an_export_of_nothing_is_refused(call, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"no run of .*small.yaml was begun in empty"):
@@ -129,10 +141,12 @@ def test_a_clash_writes_nothing(call, tmp_path):
         (["table", "SUITE", "--rows", "modell"], "did you mean 'model'"),
         (["table", "nosuch.jsonl"], "cannot read nosuch.jsonl: No such file"),
         (["table", "quickstrat"], "unknown suite 'quickstrat'"),
-        (["plot", "SUITE"], "no finished run to draw"),
         (["plot", "SUITE", "--results", "empty"], "there is no folder empty"),
         (["table", "SUITE", "--results", "resluts"], "there is no folder resluts"),
         (["export", "SUITE", "--results", "resluts"], "there is no folder resluts"),
+        (["table"], "name a suite or a file of results, or --published SOURCE"),
+        (["table", "SUITE", "--published", "SAM"], "--published takes no runs"),
+        (["report", "--published", "SAM", "--seeds", "0"], "--published takes no runs"),
         (["table", "RESULTS", "--only", "optimizer=gamm"], "--only optimizer=gamm: there is no such run"),
         (["table", "RESULTS", "--only", "optimiser=gam"], "unknown setting 'optimiser'"),
         (["table", "RESULTS", "--seeds", "77"], "has no run of seed 77"),
