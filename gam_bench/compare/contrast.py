@@ -139,6 +139,11 @@ def _side(figure: PublishedFigure, tag: str) -> Side:
     return Side(figure, figure.value, figure.sd, figure.n, batches, seconds, tag)
 
 
+def between(one: PublishedFigure, other: PublishedFigure) -> Contrast:
+    """What a source found of `one` − `other`."""
+    return _contrast(_side(one, ""), _side(other, ""))
+
+
 def _contrast(one: Side, other: Side) -> Contrast:
     mine, its = recipe(one.figure), recipe(other.figure)
     shared = [name for name in mine if name in its and name not in tuned() and name != "epochs"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from gam_bench.compare.cell import TASK, Cell, Sample
 from gam_bench.compare.claim import Finding
+from gam_bench.compare.gap import Gap
 from gam_bench.compare.verdict import Judgement
 from gam_bench.report.table import Table
 from gam_bench.report.words import conclusion, differences
@@ -39,9 +40,16 @@ def records(table: Table) -> list[dict[str, Any]]:
     compared: dict[tuple[Any, ...], list[Finding]] = {}
     for _, finding in table.findings:
         compared.setdefault(finding.one.place, []).append(finding)
+    beside: dict[tuple[Any, ...], list[Gap]] = {}
+    for _, gap in table.gaps:
+        beside.setdefault(gap.finding.one.place, []).append(gap)
     return [
         _measured(cell, cell.sample(metric.name))
-        | (_judged(cell, compared.get(cell.place, [])) if metric == table.metrics[0] else {})
+        | (
+            _judged(cell, compared.get(cell.place, []), beside.get(cell.place, []))
+            if metric == table.metrics[0]
+            else {}
+        )
         for cell in table.cells
         for metric in table.metrics
     ]
@@ -67,7 +75,7 @@ def _measured(cell: Cell, sample: Sample) -> dict[str, Any]:
     }
 
 
-def _judged(cell: Cell, found: list[Finding]) -> dict[str, Any]:
+def _judged(cell: Cell, found: list[Finding], gaps: list[Gap]) -> dict[str, Any]:
     """What the cell's main figure was compared with; `verdict`: that on the best supported same recipe."""
     return {
         "comparisons": [_comparison(finding) for finding in found],
@@ -86,6 +94,20 @@ def _judged(cell: Cell, found: list[Finding]) -> dict[str, Any]:
             for match in cell.published
         ],
         "verdict": _verdict(cell.judgement),
+        "gaps": [_gap(gap) for gap in gaps],
+    }
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    figure = gap.published.one.figure
+    return {
+        "with": gap.finding.other.optimizer,
+        "source": figure.source,
+        "table": figure.table,
+        "measured": gap.measured,
+        "published": gap.published.difference,
+        "margin": gap.margin,
+        "verdict": _verdict(gap.judgement),
     }
 
 
@@ -125,12 +147,12 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     flat = {
         key: value
         for key, value in record.items()
-        if key not in ("comparisons", "published", "verdict", "seeds", "settings")
+        if key not in ("comparisons", "published", "gaps", "verdict", "seeds", "settings")
     }
     flat |= {"seeds": " ".join(map(str, record["seeds"]))} if "seeds" in record else {}
     if "settings" in record:
         flat["settings"] = " ".join(f"{key}={value}" for key, value in record["settings"].items())
-    for name, prefix in (("comparisons", "compared"), ("published", "published")):
+    for name, prefix in (("comparisons", "compared"), ("published", "published"), ("gaps", "gap")):
         for place, entry in enumerate(record.get(name, []), start=1):
             flat |= _numbered(entry, prefix if place == 1 else f"{prefix}_{place}")
     if "verdict" in record:

@@ -49,6 +49,7 @@ def _build(source: str, chosen: Figure, found: list[Row]) -> Table:
         columns=tuple(f"{title(name)}{f', {tag}' if tag else ''}" for name, tag in columns),
         lines=lines,
         findings=[],
+        gaps=[],
         notes=[
             _UNPAIRED,
             *(f"[{number}] {text}." for text, number in footnotes.items()),

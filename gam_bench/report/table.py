@@ -14,11 +14,12 @@ import pandas as pd
 from gam_bench.compare import cost
 from gam_bench.compare.cell import TASK, Cell, Sample, cells, check_key, following, sort_key, telling
 from gam_bench.compare.claim import CLAIMS, PASSES, Finding, claims, findings
+from gam_bench.compare.gap import Gap, gaps
 from gam_bench.compare.match import Match
-from gam_bench.compare.verdict import MARGIN, Verdict, tally
+from gam_bench.compare.verdict import MARGIN, tally
 from gam_bench.errors import UserError
 from gam_bench.report import notes
-from gam_bench.report.words import differences, shown, title
+from gam_bench.report.words import differences, shown, title, verdict
 from gam_bench.results.figures import DEFAULT, SIDE, Figure, metric
 
 ROOM = 6
@@ -64,6 +65,7 @@ class Table:
     columns: tuple[str, ...]
     lines: list[Line]
     findings: list[tuple[str, Finding]]
+    gaps: list[tuple[str, Gap]]
     notes: list[str]
     cells: list[Cell]
     metrics: list[Figure]
@@ -149,6 +151,7 @@ class _Builder:
             columns=tuple(map(self._heading, columns)),
             lines=lines,
             findings=[(self._where(self._row(finding.one)), finding) for finding in self.found],
+            gaps=[(self._where(self._row(gap.finding.one)), gap) for gap in gaps(self.found, self.margin)],
             notes=self._notes(),
             cells=self.cells,
             metrics=self.metrics,
@@ -181,7 +184,7 @@ class _Builder:
         for rank in range(max(len(cell.published) if cell else 0 for cell in line)):
             found = [cell.published[rank] if cell and rank < len(cell.published) else None for cell in line]
             entries = tuple(Entry(self._figure(match) if match else "—") for match in found)
-            verdicts = tuple(Entry(_verdict(match) if match else "—") for match in found)
+            verdicts = tuple(Entry(verdict(match) if match else "—") for match in found)
             lines.append(Line("", blank, "published", entries, "published"))
             lines.append(Line("", blank, "verdict", verdicts, "verdict"))
         return lines
@@ -302,12 +305,3 @@ def _entry(cell: Cell, sample: Sample, usual: tuple[int, int], best: bool = Fals
         return Entry(f"— ({told})" if bad else "—")
     text = sample.metric.spread_text(sample.mean, sample.sd)
     return Entry(text if (sample.n, cell.planned) == usual else f"{text} ({told})", best)
-
-
-def _verdict(match: Match) -> str:
-    judgement = match.judgement
-    if judgement is None:
-        return "other recipe"
-    if judgement.verdict == Verdict.UNDECIDED and judgement.seeds:
-        return f"undecided ({judgement.seeds} seeds)"
-    return str(judgement.verdict)
