@@ -1,9 +1,9 @@
 """Made-up results: figures of a run, frames of runs, the ten-seed re-run as if measured here; and fixtures of
 them, which a folder's conftest imports."""
 
-import csv
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from gam_bench.files import shipped
+from gam_bench.results import single_runs
 from gam_bench.results.frame import frame, of_suite
 from gam_bench.store.folder import RunFolder
 from gam_bench.store.scan import standings
@@ -99,38 +100,21 @@ def small_frame(folder: Path, *, curves: bool = True) -> pd.DataFrame:
 
 
 def published_runs(augmentation: str, metric: str = "test_accuracy") -> pd.DataFrame:
-    records: dict[tuple[str, ...], dict[str, Any]] = {}
-    with shipped("results", "published", "runs.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["augmentation"] != augmentation or row["metric"] != metric:
-                continue
-            extra: dict[str, Any] = {
-                key: number(text) for key, text in (e.split("=") for e in row["settings"].split())
-            }
-            if (
-                row["optimizer"] == "exact-gam"
-                and extra["rho"] != {"cifar10": 0.04, "cifar100": 0.1}[row["dataset"]]
-            ):
-                continue  # the author's 'wrong rho' runs
-            key = (row["dataset"], row["optimizer"], row["run"])
-            records[key] = {
-                "uid": "-".join(key), "state": "done", "suite": "rerun", "suite_title": "Ten seeds",
-                "validation": 0.0, "dataset": row["dataset"], "label_noise": 0.0, "model": row["model"],
-                "augmentation": augmentation, "optimizer": row["optimizer"], "base": "sgd",
-                "epochs": 200, **extra, "seed": int(row["run"]),
-                metric: float(row["value"]),
-            }  # fmt: skip
-    return frame(records.values())
-
-
-def number(text: str) -> Any:
-    try:
-        return int(text)
-    except ValueError:
-        try:
-            return float(text)
-        except ValueError:
-            return text
+    """The re-run of `runs.csv` as if measured here: its runs numbered, and all SGD in batches of 128."""
+    records = []
+    counts: Counter[tuple[str, str]] = Counter()
+    for record in single_runs.records(shipped("results", "published", "runs.csv")):
+        wrong_rho = {"cifar10": 0.1, "cifar100": 0.04}[record["dataset"]]
+        if record["augmentation"] == augmentation and (
+            record["optimizer"] != "exact-gam" or record["rho"] != wrong_rho
+        ):
+            group = (record["dataset"], record["optimizer"])
+            batch = {"batch_size": 128} if record["optimizer"] == "sgd" else {}
+            figures = {name: None for name in ("test_accuracy", "best_test_accuracy") if name != metric}
+            named = {"suite": "rerun", "suite_title": "Ten seeds", "seed": counts[group], "sources": ""}
+            records.append(record | batch | figures | named)
+            counts[group] += 1
+    return frame(records)
 
 
 def runs(values: dict[str, list[float]], **settings: Any) -> pd.DataFrame:

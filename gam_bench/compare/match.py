@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from gam_bench.results.published import PublishedFigure, figures
+from gam_bench.compare.verdict import Judgement
+from gam_bench.results.published import PublishedFigure, figures, same_value
+from gam_bench.results.recipes import recipe
+from gam_bench.suite.spec import OWN_SETTINGS, default
 
 
 @dataclass(frozen=True)
@@ -22,27 +25,36 @@ class Difference:
 class Match:
     """A published figure beside a measured cell.
 
-    `unlike`: the settings in which the figure (one) and the cell (other) differ. `remarks`: what else may
-    keep them from being one recipe, the figure's own note included.
+    `unlike`: the settings, known on both sides, in which the figure (one) and the cell (other) differ.
+    `remarks`: what else may keep them from being one recipe, the figure's own note included. `judgement`: the
+    verdict, which a figure of the same recipe alone gets.
     """
 
     figure: PublishedFigure
     unlike: tuple[Difference, ...]
     remarks: tuple[str, ...]
+    judgement: Judgement | None = None
+
+    @property
+    def same(self) -> bool:
+        """Whether every setting that is known on both sides agrees."""
+        return not self.unlike
 
 
 def matches(settings: Mapping[str, Any], metric: str) -> list[Match]:
-    """The published figures for a cell with these settings, the most alike and best supported first.
+    """The published figures for a cell with these settings, the best supported first.
 
-    Data set, label noise, model, augmentation, optimizer, base and epochs must agree. What else the source
-    states and the cell does differently is named, and so is what the source leaves open.
+    Data set, label noise, model, augmentation, optimizer, base and epochs make the question: where one of
+    them is known to be another, the figure is not of this cell. In what else is known on both sides, and
+    differs, the two are of different recipes. What the source leaves open is said.
     """
+    place = (settings["dataset"], settings["model"], settings["optimizer"])
     found = [
         _match(figure, settings)
-        for figure in _by_place().get((settings["dataset"], settings["model"], settings["optimizer"]), ())
-        if figure.metric == metric and _same(figure, settings)
+        for figure in _by_place().get(place, ())
+        if figure.metric == metric and _same_question(figure, settings)
     ]
-    return sorted(found, key=lambda match: (len(match.unlike), -(match.figure.n or 0)))
+    return sorted(found, key=lambda match: (-(match.figure.n or 0), len(match.unlike)))
 
 
 @cache
@@ -53,28 +65,38 @@ def _by_place() -> dict[tuple[str, str, str], list[PublishedFigure]]:
     return places
 
 
-def _same(figure: PublishedFigure, settings: Mapping[str, Any]) -> bool:
+def _same_question(figure: PublishedFigure, settings: Mapping[str, Any]) -> bool:
     return (
         figure.base == settings["base"]
-        and figure.epochs == settings["epochs"]
+        and (not figure.lengths or settings["epochs"] in figure.lengths)
         and math.isclose(figure.label_noise, settings["label_noise"])
         and figure.augmentation in ("", settings["augmentation"])
     )
 
 
 def _match(figure: PublishedFigure, settings: Mapping[str, Any]) -> Match:
-    unlike = [
-        Difference(name, text, settings.get(name))
-        for name, text in figure.settings.items()
-        if not _equal(text, settings.get(name))
+    unlike = tuple(
+        Difference(name, text, known(settings, name))
+        for name, text in recipe(figure).items()
+        if is_known(settings, name) and not same_value(text, known(settings, name))
+    )
+    open_there = [
+        f"{name} not stated there"
+        for name, stated in (("augmentation", figure.augmentation), ("epochs", figure.epochs))
+        if not stated
     ]
-    unstated = ("augmentation not stated there",) if not figure.augmentation else ()
-    return Match(figure, tuple(unlike), (*unstated, *((figure.note,) if figure.note else ())))
+    return Match(figure, unlike, (*open_there, *((figure.note,) if figure.note else ())))
 
 
-def _equal(text: str, value: Any) -> bool:
-    if isinstance(value, bool):
-        return text == str(value).lower()
-    if isinstance(value, int | float):
-        return math.isclose(float(text), value)
-    return text == value
+def known(settings: Mapping[str, Any], name: str) -> Any:
+    """A run's setting; one that it does not name has the default that every run has."""
+    return settings[name] if name in settings or name not in OWN_SETTINGS else default(name)
+
+
+def is_known(settings: Mapping[str, Any], name: str) -> bool:
+    """Whether a cell has such a setting at all (SGD has no ρ), and what it is."""
+    return name in settings or (name in OWN_SETTINGS and name in _OPTIONAL)
+
+
+_OPTIONAL = frozenset(OWN_SETTINGS) - {"dataset", "model", "optimizer", "lr", "epochs", "batch_size", "seed"}
+"""The settings that a run may leave at their defaults."""

@@ -1,11 +1,12 @@
-"""Does a measured mean reproduce a published one?
+"""Does a measured mean, or a measured gap, reproduce the published one?
 
 The rule, by Welch's t on means with their standard errors (measured sd/√n; published spread and
 n):
 
 - *reproduced*: two one-sided tests at 5 % each place the difference within ± the margin, which is to say its
   90 % interval lies inside (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15);
-- *differs*: otherwise, if the 95 % interval of the difference excludes 0;
+- *differs*: the 95 % interval of the difference lies outside ± the margin: a real difference that may be
+  within the margin does not count;
 - *undecided*: otherwise; with the number of seeds that would give the test 80 % power if the truth were
   equality;
 - *no published figure*.
@@ -16,7 +17,7 @@ the measured spread: the figure itself is then uncertain, and no number of our s
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from scipy.special import stdtr, stdtrit
@@ -40,7 +41,8 @@ class Verdict(StrEnum):
 class Judgement:
     """A verdict and what it rests on; the differences are measured − published, as fractions.
 
-    `low`, `high`: 95 % interval of the difference. `seeds`: how many would decide, where that is open and
+    `low`, `high`: 95 % interval of the difference. `equivalence_p`: p-value of the equivalence test, small
+    where the two are the same within the margin. `seeds`: how many would decide, where that is open and
     possible.
     """
 
@@ -48,7 +50,7 @@ class Judgement:
     difference: float | None = None
     low: float | None = None
     high: float | None = None
-    p: float | None = None
+    equivalence_p: float | None = None
     seeds: int | None = None
     reason: str = ""
 
@@ -63,6 +65,18 @@ def judge(
     if n < 2 or sd is None:
         return Judgement(Verdict.UNDECIDED, difference, reason="one seed has no spread to judge by")
     error, df = _welch(n, sd, figure)
+    found = decide(difference, error, df, margin)
+    if found.verdict != Verdict.UNDECIDED or error == 0:
+        return found
+    seeds = _seeds(sd, figure, margin)
+    reason = "" if seeds else "the published figure is itself too uncertain for any number of seeds"
+    if seeds is not None and seeds <= n:
+        seeds, reason = None, "as many seeds as equality would need, and still neither inside nor outside"
+    return replace(found, seeds=seeds, reason=reason)
+
+
+def decide(difference: float, error: float, df: float, margin: float) -> Judgement:
+    """The rule for a difference with its standard error and degrees of freedom (without `seeds`)."""
     if error == 0:
         verdict = Verdict.REPRODUCED if abs(difference) <= margin else Verdict.DIFFERS
         return Judgement(verdict, difference, difference, difference, reason="no spread in either")
@@ -70,14 +84,10 @@ def judge(
     low, high = difference - half, difference + half
     p = float(stdtr(df, (abs(difference) - margin) / error))
     if p < LEVEL:
-        return Judgement(Verdict.REPRODUCED, difference, low, high, p)
-    if low > 0 or high < 0:
-        return Judgement(Verdict.DIFFERS, difference, low, high, p)
-    seeds = _seeds(sd, figure, margin)
-    reason = "" if seeds else "the published figure is itself too uncertain for any number of seeds"
-    if seeds is not None and seeds <= n:
-        seeds, reason = None, "as many seeds as equality would need, and still neither inside nor outside"
-    return Judgement(Verdict.UNDECIDED, difference, low, high, p, seeds, reason)
+        verdict = Verdict.REPRODUCED
+    else:
+        verdict = Verdict.DIFFERS if low > margin or high < -margin else Verdict.UNDECIDED
+    return Judgement(verdict, difference, low, high, p)
 
 
 def _welch(n: int, sd: float, figure: PublishedFigure) -> tuple[float, float]:

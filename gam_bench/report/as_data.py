@@ -3,10 +3,13 @@
 import csv
 import io
 import json
+from dataclasses import asdict
 from typing import Any
 
 from gam_bench.compare.cell import TASK, Cell, Sample
 from gam_bench.compare.claim import Finding
+from gam_bench.compare.gap import Gap
+from gam_bench.compare.verdict import Judgement
 from gam_bench.report.table import Table
 from gam_bench.report.words import conclusion, differences
 
@@ -32,12 +35,21 @@ def as_csv(table: Table) -> str:
 
 def records(table: Table) -> list[dict[str, Any]]:
     """Each cell as JSON: settings, mean, sd, n, planned, what it was compared with, what is published."""
+    if table.data is not None:
+        return table.data
     compared: dict[tuple[Any, ...], list[Finding]] = {}
     for _, finding in table.findings:
         compared.setdefault(finding.one.place, []).append(finding)
+    beside: dict[tuple[Any, ...], list[Gap]] = {}
+    for _, gap in table.gaps:
+        beside.setdefault(gap.finding.one.place, []).append(gap)
     return [
         _measured(cell, cell.sample(metric.name))
-        | (_judged(cell, compared.get(cell.place, [])) if metric == table.metrics[0] else {})
+        | (
+            _judged(cell, compared.get(cell.place, []), beside.get(cell.place, []))
+            if metric == table.metrics[0]
+            else {}
+        )
         for cell in table.cells
         for metric in table.metrics
     ]
@@ -63,9 +75,8 @@ def _measured(cell: Cell, sample: Sample) -> dict[str, Any]:
     }
 
 
-def _judged(cell: Cell, found: list[Finding]) -> dict[str, Any]:
-    """What the cell's main figure was compared with."""
-    judgement = cell.judgement
+def _judged(cell: Cell, found: list[Finding], gaps: list[Gap]) -> dict[str, Any]:
+    """What the cell's main figure was compared with; `verdict`: that on the best supported same recipe."""
     return {
         "comparisons": [_comparison(finding) for finding in found],
         "published": [
@@ -76,20 +87,32 @@ def _judged(cell: Cell, found: list[Finding]) -> dict[str, Any]:
                 "spread": match.figure.spread,
                 "spread_kind": match.figure.spread_kind or None,
                 "n": match.figure.n,
+                "same_recipe": match.same,
                 "differences": differences(match),
+                "verdict": _verdict(match.judgement) if match.judgement else None,
             }
             for match in cell.published
         ],
-        "verdict": {
-            "verdict": str(judgement.verdict),
-            "difference": judgement.difference,
-            "low": judgement.low,
-            "high": judgement.high,
-            "p": judgement.p,
-            "seeds": judgement.seeds,
-            "reason": judgement.reason,
-        },
+        "verdict": _verdict(cell.judgement),
+        "gaps": [_gap(gap) for gap in gaps],
     }
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    figure = gap.published.one.figure
+    return {
+        "with": gap.finding.other.optimizer,
+        "source": figure.source,
+        "table": figure.table,
+        "measured": gap.measured,
+        "published": gap.published.difference,
+        "margin": gap.margin,
+        "verdict": _verdict(gap.judgement),
+    }
+
+
+def _verdict(judgement: Judgement) -> dict[str, Any]:
+    return asdict(judgement) | {"verdict": str(judgement.verdict)}
 
 
 def _comparison(finding: Finding) -> dict[str, Any]:
@@ -120,18 +143,27 @@ def _to_twelve_digits(value: Any) -> Any:
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """A record in one level; of several comparisons or published figures the first."""
+    """A record in one level; the second of several comparisons or published figures has `_2` in its name."""
     flat = {
         key: value
         for key, value in record.items()
-        if key not in ("comparisons", "published", "verdict", "seeds")
+        if key not in ("comparisons", "published", "gaps", "verdict", "seeds", "settings")
     }
-    flat["seeds"] = " ".join(map(str, record["seeds"]))
-    for name, prefix in (("comparisons", "compared"), ("published", "published")):
-        for first in record.get(name, [])[:1]:
-            flat |= {
-                f"{prefix}_{key}": "; ".join(v) if isinstance(v, list) else v for key, v in first.items()
-            }
+    flat |= {"seeds": " ".join(map(str, record["seeds"]))} if "seeds" in record else {}
+    if "settings" in record:
+        flat["settings"] = " ".join(f"{key}={value}" for key, value in record["settings"].items())
+    for name, prefix in (("comparisons", "compared"), ("published", "published"), ("gaps", "gap")):
+        for place, entry in enumerate(record.get(name, []), start=1):
+            flat |= _numbered(entry, prefix if place == 1 else f"{prefix}_{place}")
     if "verdict" in record:
         flat |= {"verdict": record["verdict"]["verdict"], "seeds_to_decide": record["verdict"]["seeds"]}
     return {key: "" if value is None else value for key, value in flat.items()}
+
+
+def _numbered(entry: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """One comparison or figure in columns; of its verdict the word and the interval."""
+    flat = {key: "; ".join(value) if isinstance(value, list) else value for key, value in entry.items()}
+    verdict = flat.get("verdict")
+    if isinstance(verdict, dict):
+        flat |= {f"verdict_{end}": verdict[end] for end in ("low", "high")} | {"verdict": verdict["verdict"]}
+    return {f"{prefix}_{key}": value for key, value in flat.items()}

@@ -122,8 +122,9 @@ def published(figures: Sequence[PublishedFigure], chosen: Figure, margin: float)
         return []
     rule = (
         f"Verdicts: reproduced within ±{chosen.text(margin)} {chosen.points} by two one-sided tests at 5 %; "
-        "differs where the 95 % interval of the difference excludes 0; else undecided (seeds that would do). "
-        "Published ± is the sd over runs."
+        "differs where the 95 % interval of the difference lies outside them; else undecided (seeds that "
+        "would do). A figure gets one if every setting that is known of both agrees. Published ± is the sd "
+        "over runs."
     )
     sources = sorted({figure.source for figure in figures})
     return [rule, *(f"{source}: {known_sources()[source]}." for source in sources)]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from gam_bench.compare import cost
 from gam_bench.compare.claim import CLAIMS, claims
-from gam_bench.compare.verdict import MARGIN, Verdict, tally
+from gam_bench.compare.verdict import MARGIN, tally
 from gam_bench.report import notes, page_tables, plots
 from gam_bench.report.render import sentences
 from gam_bench.report.table import CLAIMED, Table, build
@@ -30,11 +30,7 @@ def page(frame: pd.DataFrame, margin: float = MARGIN) -> str:
     """The report of these runs as HTML; `frame` should have curves and environment (see `frame.load`)."""
     table = build(frame, margin=margin)
     drawn, more = _tasks(frame)
-    assets = Path(__file__).parent / "assets"
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
-    )
-    return environment.from_string((assets / "page.html").read_text(encoding="utf-8")).render(
+    return _written(
         title=_title(frame),
         table=table,
         scores=_scores(frame, table),
@@ -48,8 +44,24 @@ def page(frame: pd.DataFrame, margin: float = MARGIN) -> str:
         settings=page_tables.settings(frame),
         citations=_citations(frame),
         environment=_environment(frame),
+    )
+
+
+def of_published(table: Table) -> str:
+    """The page of a table that no run stands behind (see `published.build`)."""
+    scores = [("Published figures", str(len(table.data or [])), "")]
+    return _written(title=table.title, table=table, scores=scores, sentences=[], tasks=[], runs=None)
+
+
+def _written(**parts: Any) -> str:
+    assets = Path(__file__).parent / "assets"
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.from_string((assets / "page.html").read_text(encoding="utf-8")).render(
         css=(assets / "page.css").read_text(encoding="utf-8"),
         js=(assets / "page.js").read_text(encoding="utf-8"),
+        **parts,
     )
 
 
@@ -66,7 +78,7 @@ def _scores(frame: pd.DataFrame, table: Table) -> list[tuple[str, str, str]]:
     bad = states["failed"] + states["diverged"]
     if bad:
         scores.append(("Failed or diverged", str(bad), "failed"))
-    verdicts = [cell.judgement.verdict for cell in table.cells if cell.judgement.verdict != Verdict.NONE]
+    verdicts = [judgement.verdict for cell in table.cells for judgement in cell.judgements]
     if verdicts:
         scores.append(("Published figures", tally(verdicts), _one(verdicts)))
     for better, worse in CLAIMS if table.metrics[0].name in CLAIMED else ():

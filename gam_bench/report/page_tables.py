@@ -81,12 +81,19 @@ def _cell_row(
     row.append(Field(interval(cell, c.low, c.high), c.low, "n") if c and known else Field("", kind="n"))
     p = finding.p_holm if finding else None
     row.append(Field("" if p is None else f"{p:.2g}", p, "n"))
-    figures = [match.figure for match in cell.published]
-    row.append(Field(f"{shape.text(figures[0].value)} {figures[0].source}" if figures else "—"))
-    verdict = cell.judgement.verdict
-    row.append(Field(str(verdict), kind="none" if verdict == Verdict.NONE else str(verdict)))
+    found = sorted(cell.published, key=lambda match: not match.same)[:1]
+    texts = [f"{shape.text(match.figure.value)} {match.figure.source}" for match in found]
+    row.append(Field("".join(texts) or "—"))
+    row.append(_verdict(cell))
     row.append(Field(shown(cell.assumed), kind="n"))
     return row
+
+
+def _verdict(cell: Cell) -> Field:
+    verdict = cell.judgement.verdict
+    if verdict != Verdict.NONE:
+        return Field(str(verdict), kind=str(verdict))
+    return Field("other recipe" if cell.published else str(verdict), kind="none")
 
 
 def _heading(chosen: Figure) -> str:

@@ -12,12 +12,14 @@ from typing import Any
 import pandas as pd
 
 from gam_bench.compare import cost
-from gam_bench.compare.cell import TASK, Cell, Sample, cells, check_key, sort_key, telling
+from gam_bench.compare.cell import TASK, Cell, Sample, cells, check_key, following, sort_key, telling
 from gam_bench.compare.claim import CLAIMS, PASSES, Finding, claims, findings
-from gam_bench.compare.verdict import MARGIN, Judgement, Verdict, tally
+from gam_bench.compare.gap import Gap, gaps
+from gam_bench.compare.match import Match
+from gam_bench.compare.verdict import MARGIN, tally
 from gam_bench.errors import UserError
 from gam_bench.report import notes
-from gam_bench.report.words import differences, shown, title
+from gam_bench.report.words import differences, shown, title, verdict
 from gam_bench.results.figures import DEFAULT, SIDE, Figure, metric
 
 ROOM = 6
@@ -51,7 +53,10 @@ class Line:
 
 @dataclass
 class Table:
-    """Everything that is printed, in order, and the cells behind it."""
+    """Everything that is printed, in order, and the cells behind it.
+
+    `data`: what JSON and CSV hold, for a table that has no cells.
+    """
 
     title: str
     about: str
@@ -60,9 +65,11 @@ class Table:
     columns: tuple[str, ...]
     lines: list[Line]
     findings: list[tuple[str, Finding]]
+    gaps: list[tuple[str, Gap]]
     notes: list[str]
     cells: list[Cell]
     metrics: list[Figure]
+    data: list[dict[str, Any]] | None = None
 
     @property
     def named(self) -> bool:
@@ -96,13 +103,16 @@ def build(
     """
     if frame.empty:
         raise UserError("there are no runs to show")
-    across = list(columns) or [name for name in ("optimizer",) if name not in rows]
+    variants = {name: having for name, having in following(frame).items() if name not in rows}
+    variants = {} if columns else variants
+    across = list(columns) or [name for name in ("optimizer", *variants) if name not in rows]
     down = list(rows) or [name for name in telling(frame) if name not in across]
     check_key(frame, [*down, *across])
     frame = cost.add_relative(frame)
     wanted = [metric(name) for name in metrics] or _default_metrics(frame, down)
     passes = metric(PASSES)  # of which equal compute is judged
-    made = cells(frame, [*down, *across], wanted if passes in wanted else [*wanted, passes], margin)
+    shown = wanted if passes in wanted else [*wanted, passes]
+    made = cells(frame, [*down, *across], shown, margin, variants)
     return _Builder(frame, wanted, down, across, margin, made, findings(made)).table()
 
 
@@ -138,9 +148,10 @@ class _Builder:
             about=self._about(),
             scoreboard=self._scoreboard(),
             row_names=tuple(name.replace("_", " ") for name in self.down),
-            columns=tuple(", ".join(map(_head, self.across, column)) for column in columns),
+            columns=tuple(map(self._heading, columns)),
             lines=lines,
             findings=[(self._where(self._row(finding.one)), finding) for finding in self.found],
+            gaps=[(self._where(self._row(gap.finding.one)), gap) for gap in gaps(self.found, self.margin)],
             notes=self._notes(),
             cells=self.cells,
             metrics=self.metrics,
@@ -168,26 +179,24 @@ class _Builder:
         return _entry(cell, cell.main, (self.seeds, self.seeds), cell.place in self.best)
 
     def _published_lines(self, line: Sequence[Cell | None], blank: tuple[str, ...]) -> list[Line]:
-        """The published figures below a measured line, and the verdicts; nothing where none is published."""
-        if not any(cell is not None and cell.published for cell in line):
-            return []
-        figures, verdicts = [], []
-        for cell in line:
-            told = cell is not None and cell.published
-            figures.append(Entry(self._figure(cell) if cell and told else "—"))
-            verdicts.append(Entry(_verdict(cell.judgement) if cell and told else "—"))
-        return [
-            Line("", blank, "published", tuple(figures), "published"),
-            Line("", blank, "verdict", tuple(verdicts), "verdict"),
-        ]
+        """The published figures below a measured line, the best supported first, each with its verdict."""
+        lines = []
+        for rank in range(max(len(cell.published) if cell else 0 for cell in line)):
+            found = [cell.published[rank] if cell and rank < len(cell.published) else None for cell in line]
+            entries = tuple(Entry(self._figure(match) if match else "—") for match in found)
+            verdicts = tuple(Entry(verdict(match) if match else "—") for match in found)
+            lines.append(Line("", blank, "published", entries, "published"))
+            lines.append(Line("", blank, "verdict", verdicts, "verdict"))
+        return lines
 
-    def _figure(self, cell: Cell) -> str:
-        match = cell.published[0]
+    def _figure(self, match: Match) -> str:
+        """`79.23 ± 0.17 (n = 10) Waterloo [1]`, the footnote saying how the two recipes may differ."""
         found = match.figure
-        text = f"{cell.main.metric.spread_text(found.value, found.sd)} {found.source}"
+        number = f"n = {found.n}" if found.n else "n not stated"
+        text = f"{self.metrics[0].spread_text(found.value, found.sd)} ({number}) {found.source}"
         if unlike := differences(match):
-            number = self.footnotes.setdefault("; ".join(unlike), len(self.footnotes) + 1)
-            text += f" [{number}]"
+            note = f"{'' if match.same else 'other recipe: '}{'; '.join(unlike)}"
+            text += f" [{self.footnotes.setdefault(note, len(self.footnotes) + 1)}]"
         return text
 
     def _versions(self) -> list[tuple[str, set[int]]]:
@@ -201,7 +210,15 @@ class _Builder:
         return tuple(cell.key[name] for name in self.down)
 
     def _column(self, cell: Cell) -> Place:
-        return tuple(cell.key[name] for name in self.across)
+        """Of a setting that only some optimizers have several of, the others' value makes no column."""
+        return tuple(
+            cell.key[name] if name in cell.variant or name not in cell.variants else None
+            for name in self.across
+        )
+
+    def _heading(self, column: Place) -> str:
+        told = zip(self.across, column, strict=True)
+        return ", ".join(_head(name, value) for name, value in told if value is not None)
 
     def _where(self, row: Place) -> str:
         """A row in one text, for example `cifar10, label noise 0.4`; empty where there is only one."""
@@ -241,11 +258,11 @@ class _Builder:
 
     def _scoreboard(self) -> str:
         """One line on top: figures reproduced, claims supported."""
-        verdicts = [cell.judgement.verdict for cell in self.cells]
-        if all(verdict == Verdict.NONE for verdict in verdicts):
-            parts = ["No published figure for these cells."]
-        else:
-            parts = [f"Published figures: {tally(verdicts)}."]
+        verdicts = [judgement.verdict for cell in self.cells for judgement in cell.judgements]
+        others = sum(not match.same for cell in self.cells for match in cell.published)
+        told = [tally(verdicts)] if verdicts else []
+        told += [f"{others} of other recipes, not counted"] if others else []
+        parts = [f"Published figures: {', '.join(told)}." if told else "No published figure for these cells."]
         if self.metrics[0].name in CLAIMED:
             for better, worse in CLAIMS:
                 standings = claims(self.found, better, worse)
@@ -254,7 +271,7 @@ class _Builder:
         return " ".join(parts)
 
     def _notes(self) -> list[str]:
-        figures = [cell.published[0].figure for cell in self.cells if cell.published]
+        figures = [match.figure for cell in self.cells for match in cell.published]
         return [
             *notes.seeds(self.seeds),
             *notes.statistics(self.metrics[0], self.found),
@@ -288,9 +305,3 @@ def _entry(cell: Cell, sample: Sample, usual: tuple[int, int], best: bool = Fals
         return Entry(f"— ({told})" if bad else "—")
     text = sample.metric.spread_text(sample.mean, sample.sd)
     return Entry(text if (sample.n, cell.planned) == usual else f"{text} ({told})", best)
-
-
-def _verdict(judgement: Judgement) -> str:
-    if judgement.verdict == Verdict.UNDECIDED and judgement.seeds:
-        return f"undecided ({judgement.seeds} seeds)"
-    return str(judgement.verdict)

@@ -6,10 +6,12 @@ mean.
 
 import csv
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from gam_bench.errors import UserError
 from gam_bench.files import shipped
@@ -50,7 +52,7 @@ class PublishedFigure:
     """One published accuracy (a fraction) with its spread, and what it was measured on.
 
     `settings` are the further settings that the source states; `epochs` and `n` are None, and `augmentation`
-    empty, where it does not say.
+    empty, where it does not say. `epochs` is a text where one of several `lengths` was picked by its result.
     """
 
     source: str
@@ -61,8 +63,8 @@ class PublishedFigure:
     augmentation: str
     optimizer: str
     base: str
-    epochs: int | None
-    settings: Mapping[str, str]
+    epochs: int | str | None
+    settings: Mapping[str, str] = field(hash=False)
     metric: str
     selection: str
     value: float
@@ -70,6 +72,11 @@ class PublishedFigure:
     spread_kind: str
     n: int | None
     note: str
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The numbers of epochs that were tried: one, several (`best of 200, 400`), or none known."""
+        return tuple(map(int, re.findall(r"\d+", str(self.epochs or ""))))
 
     @property
     def standard_error(self) -> float | None:
@@ -138,7 +145,7 @@ def _figure(row: dict[str, str]) -> PublishedFigure:
         augmentation=row["augmentation"],
         optimizer=row["optimizer"],
         base=row["base"],
-        epochs=int(row["epochs"]) if row["epochs"] else None,
+        epochs=_epochs(row["epochs"]),
         settings=dict(entry.split("=", 1) for entry in row["settings"].split()),
         metric=row["metric"],
         selection=row["selection"],
@@ -148,6 +155,23 @@ def _figure(row: dict[str, str]) -> PublishedFigure:
         n=int(row["n"]) if row["n"] else None,
         note=row["note"],
     )
+
+
+def _epochs(text: str) -> int | str | None:
+    """A number, `best of 200, 400`, or nothing."""
+    if not text:
+        return None
+    return text if re.fullmatch(r"best of \d+(, \d+)+", text) else int(text)
+
+
+def same_value(text: str, value: Any) -> bool:
+    """Whether a published setting, a text, is this value of a run's (numbers: to five digits)."""
+    if isinstance(value, bool) or value is None:
+        return text == {True: "true", False: "false", None: "none"}[value]
+    try:
+        return math.isclose(float(text), float(value), rel_tol=1e-5)
+    except ValueError:
+        return bool(text == value)
 
 
 def _demand(holds: bool, complaint: str) -> None:

@@ -100,7 +100,7 @@ def test_the_published_figure_and_its_source_stand_beside_the_measured_one(publi
     below = text.splitlines()[text.splitlines().index(row) + 1]
     measured = [entry.strip() for entry in row.split("|")[3:6]]
     assert measured == ["79.23 ± 0.17", "79.38 ± 0.30", "79.86 ± 0.26"]
-    assert "79.23 ± 0.17 Waterloo" in below
+    assert "79.23 ± 0.17 (n = 10) Waterloo" in below
     assert "Waterloo: github thomask902/2024-Numerical-Optimization-Research" in text
 
 

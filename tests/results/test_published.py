@@ -1,7 +1,7 @@
 """The published figures follow from what was printed, name only what the registry has, and match strictly."""
 
 import csv
-from collections import defaultdict
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,14 +14,19 @@ from gam_bench.errors import UserError
 from gam_bench.files import shipped
 from gam_bench.models.catalog import names as model_names
 from gam_bench.optim.catalog import BASES, OPTIMIZERS
+from gam_bench.report import table
 from gam_bench.report.words import differences
+from gam_bench.results import load
 from gam_bench.results.published import figures, read
+from gam_bench.results.single_runs import behind
 from gam_bench.suite.sources import known_sources
 from gam_bench.suite.spec import all_settings
 
 CELL = {
     "dataset": "cifar100", "label_noise": 0.0, "model": "resnet18_cifar", "augmentation": "basic",
-    "optimizer": "sgd", "base": "sgd", "epochs": 200, "batch_size": 128,
+    "optimizer": "sgd", "base": "sgd", "epochs": 200, "batch_size": 128, "label_smoothing": 0.10101,
+    "weight_decay": 5e-4,
+    "schedule": "cosine",
 }  # fmt: skip
 
 
@@ -60,7 +65,11 @@ def test_every_source_of_the_other_files_is_cited(name):
     ("source", "table", "dataset", "model", "augmentation", "optimizer", "epochs", "noise", "value"),
     [
         ("SAM", "Table 1", "cifar10", "wrn28_10", "basic", "sam", 200, 0.0, 0.973),
-        ("SAM", "Table 1", "cifar100", "wrn28_10", "autoaugment", "sgd", 1800, 0.0, 0.839),
+        ("SAM", "Table 1", "cifar100", "wrn28_10", "autoaugment", "sgd", "best of 1800, 3600", 0.0, 0.839),
+        ("SAM", "Table 1", "cifar10", "wrn28_10", "basic", "sgd", "best of 200, 400", 0.0, 0.965),
+        ("SAM", "Table 5", "fashion_mnist", "wrn28_10", "basic", "sam", None, 0.0, 0.9602),
+        ("SAM", "Table 9", "cifar100", "pyramidnet272_a200_bottleneck", "cutout", "sam", None, 0.0, 0.869),
+        ("bSAM", "README", "cifar10", "resnet18_cifar", "basic", "sam", 180, 0.0, 0.9569),
         ("SAM", "Table 2", "imagenet", "resnet50", "inception", "sam", 100, 0.0, 0.775),
         ("SAM", "Table 2", "imagenet", "resnet152", "inception", "sgd", 400, 0.0, 0.791),
         ("SAM", "Table 4", "cifar10", "resnet32_cifar", "", "sam", 200, 0.8, 0.779),
@@ -89,26 +98,52 @@ def test_there_is_no_figure_of_the_gam_papers_own_tables():
 
 
 def test_the_single_runs_give_the_published_means_and_spreads():
-    groups: dict[tuple[str, ...], list[float]] = defaultdict(list)
-    keys = ("dataset", "augmentation", "optimizer", "settings", "metric")
-    for row in rows("runs.csv"):
-        groups[tuple(row[key] for key in keys)].append(float(row["value"]))
-    means = {
-        tuple(r[key] for key in keys): r
-        for r in rows("accuracy.csv")
-        if (r["source"], r["table"]) == ("Waterloo", "logs")
-    }
-    assert len(means) == len(groups) == 52
-    for key, values in groups.items():
-        row = means[key]
-        assert np.mean(values) == pytest.approx(float(row["value"]), abs=6e-6)
-        assert np.std(values, ddof=1) / np.sqrt(len(values)) == pytest.approx(float(row["spread"]), abs=6e-6)
-        assert len(values) == int(row["n"])
+    rerun = [f for f in figures() if (f.source, f.table) == ("Waterloo", "logs")]
+    assert len(rerun) == 52 + 2  # SGD on CIFAR-10 basic has its seven runs of one batch size, too
+    for figure in rerun:
+        values, batches = behind(figure)
+        assert np.mean(values) == pytest.approx(figure.value, abs=6e-6)
+        assert np.std(values, ddof=1) / np.sqrt(len(values)) == pytest.approx(figure.spread, abs=6e-6)
+        assert len(values) == figure.n == batches.total()
+
+
+def test_three_of_the_ten_sgd_runs_were_in_batches_of_256():
+    key = ("cifar10", "basic", "sgd", "test_accuracy")
+    found = [
+        r for r in rows("runs.csv") if (r["dataset"], r["augmentation"], r["optimizer"], r["metric"]) == key
+    ]
+    assert Counter(row["settings"] for row in found) == {"batch_size=128": 7, "batch_size=256": 3}
+    mixed, _ = (
+        f
+        for f in figures()
+        if f.source == "Waterloo"
+        and (f.dataset, f.augmentation, f.optimizer, f.metric) == key
+        and f.table == "logs"
+    )
+    assert behind(mixed)[1] == {"128": 7, "256": 3}
+
+
+def test_runs_are_records_that_share_no_seed_with_anything():
+    loaded = load(shipped("results", "published", "runs.csv"))
+    assert len(loaded) == 256
+    assert loaded["seed"].is_unique
+    assert loaded["seed"].min() >= 10_000_000
+    (one,) = loaded.query("dataset == 'cifar100' and augmentation == 'cutout' and optimizer == 'gam'")[
+        :1
+    ].to_dict("records")
+    assert (one["rho"], one["batch_size"], one["label_smoothing"], one["momentum"]) == (
+        0.2,
+        256,
+        0.10101,
+        0.9,
+    )
+    assert table.build(loaded).cells
 
 
 def test_the_ten_seed_cell_is_found_with_its_sd():
     (match,) = matches(CELL, "test_accuracy")
     assert match.figure.source == "Waterloo"
+    assert match.same
     assert differences(match) == []
     assert match.figure.sd == pytest.approx(0.0017, abs=5e-5)
     assert match.figure.n == 10
@@ -136,14 +171,15 @@ def test_other_differences_are_named():
     assert differences(match) == ["batch_size 128 there, 256 here"]
 
 
-def test_the_most_alike_figure_comes_first_and_then_the_best_supported():
-    gam = {**CELL, "dataset": "cifar10", "optimizer": "gam", "variant": "official-code"}
-    assert [match.figure.n for match in matches(gam, "test_accuracy")] == [1, 10]
-    assert [match.figure.n for match in matches({**gam, "batch_size": 256}, "test_accuracy")] == [10, 1]
-    sgd = {**CELL, "dataset": "cifar10"}
+def test_the_best_supported_figure_comes_first_and_those_of_the_same_recipe_are_told():
+    sgd = {**CELL, "dataset": "cifar10", "label_smoothing": 0.111111}
+    gam = {**sgd, "optimizer": "gam", "variant": "official-code"}
+    assert [(m.figure.n, m.same) for m in matches(gam, "test_accuracy")] == [(10, False), (1, True)]
+    large = matches({**gam, "batch_size": 256}, "test_accuracy")
+    assert [(m.figure.n, m.same) for m in large] == [(10, True), (1, False)]
     found = matches(sgd, "test_accuracy")
-    assert [match.figure.n for match in found] == [10, 1]
-    assert differences(found[0]) == ["3 of the 10 runs at batch size 256"]
+    assert [(m.figure.n, m.same) for m in found] == [(10, False), (7, True), (1, True)]
+    assert differences(found[0]) == ["batch_size 7×128+3×256 there, 128 here"]
 
 
 def test_an_augmentation_that_the_source_does_not_state_is_said():
@@ -163,6 +199,7 @@ def test_an_augmentation_that_the_source_does_not_state_is_said():
         ("spread_kind", "", "go together"),
         ("source", "", "source is empty"),
         ("epochs", "many", "invalid literal"),
+        ("epochs", "best of 200", "invalid literal"),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path: Path, column, value, complaint):
