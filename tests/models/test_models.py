@@ -243,7 +243,7 @@ def test_mistakes_are_refused_in_one_line(name, settings, message):
 
 
 def test_the_quickstarts_cnn_has_the_names_and_weights_it_always_had():
-    """Old checkpoints load, and a seed's weights are the same; approximately, since CPUs round differently."""
+    """Old checkpoints load, and a seed's weights are the same, but for how a CPU rounds."""
     torch.manual_seed(3)
     state = models.create("cnn20k", 10, 1).state_dict()
     places = ("0", "1", "2")
