@@ -44,10 +44,11 @@ def load(folder: RunFolder) -> dict[str, Any] | None:
     if not folder.checkpoint.exists():
         return None
     try:
-        return torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
+        saved: dict[str, Any] = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
     except Exception:
         folder.checkpoint.rename(folder.checkpoint.with_suffix(".damaged"))
         return None
+    return saved
 
 
 def save(folder: RunFolder, state: dict[str, Any], totals: Totals) -> None:

@@ -39,7 +39,8 @@ class Group:
         dist.broadcast_object_list(told, src=0)
         if told[1] is not None:
             raise told[1]
-        return told[0]
+        value: T = told[0]
+        return value
 
     def sum(self, *values: Tensor) -> list[float]:
         """The sums of scalar tensors over all processes, read back in one go."""

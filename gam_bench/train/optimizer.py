@@ -1,5 +1,6 @@
 """The optimizer of a run, from its catalogue entries."""
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -21,7 +22,8 @@ def make_optimizer(spec: RunSpec, model: nn.Module, captured: bool) -> Sharpness
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     module, _, name = (OPTIMIZERS[spec.optimizer].build or PLAIN).partition(":")
-    return getattr(import_module(module), name)(
+    kind: Callable[..., SharpnessAware] = getattr(import_module(module), name)
+    return kind(
         parameters,
         _base(spec, parameters, captured),
         model=model,
@@ -41,5 +43,5 @@ def _base(spec: RunSpec, parameters: list[nn.Parameter], captured: bool) -> torc
     if spec.base == "sgd":
         return torch.optim.SGD(parameters, **settings)
     settings["betas"] = settings.pop("beta1"), settings.pop("beta2")
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.base]
+    kind: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.base]
     return kind(parameters, **settings)

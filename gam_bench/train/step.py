@@ -41,7 +41,8 @@ class EagerStep:
 
     def step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         self.optimizer.set_closure(self.loss_fn, images, labels)
-        return self.optimizer.step()
+        out: tuple[Tensor, Tensor] = self.optimizer.step()
+        return out
 
 
 class GraphedStep:

@@ -122,14 +122,17 @@ def examples(text: str, name: str) -> list[list[str]]:
     ]
 
 
-@pytest.mark.parametrize("verb", sorted(LINES.keys() - {"data"}))
+@pytest.mark.parametrize("verb", sorted(LINES))
 def test_help_has_examples_that_can_be_typed(verb):
     loaded = verbs._verb(verb)
-    found = examples(loaded.help, verb)
-    assert found
-    for _, *arguments in found:
-        loaded.make_context(verb, arguments)  # refuses what the verb does not take
-    assert f"gam-bench {verb}" in command(verb, "--help").stdout
+    for own_name, typed in getattr(loaded, "commands", {"": loaded}).items():
+        name = f"{verb} {own_name}".strip()
+        found = examples(typed.help, name)
+        assert found, name
+        for words in found:
+            arguments = words[len(name.split()) :]
+            typed.make_context(name, arguments)  # refuses what the verb does not take
+        assert f"gam-bench {name}" in command(*name.split(), "--help").stdout
 
 
 def test_an_example_with_an_option_that_is_not_there_would_be_found():
