@@ -34,7 +34,10 @@ def list_(
     root: Root = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
-    """The data sets, their sizes, and which are ready; with a NAME also its licence and how to obtain it."""
+    """The data sets, their sizes, and which are ready; with a NAME also its licence and how to obtain it.
+
+    Examples: `gam-bench data list` · `gam-bench data list cifar100`
+    """
     place = data_root(root)
     chosen = [find(name)] if name else DATASETS.values()
     rows = [_facts(dataset, place) for dataset in chosen]
@@ -78,7 +81,10 @@ def prepare(
     ] = None,
     root: Root = None,
 ) -> None:
-    """Download a data set, or take it from files that are there, verify it, and put it in the data root."""
+    """Download a data set, or take it from files that are there, verify it, and put it in the data root.
+
+    Examples: `gam-bench data prepare cifar10` · `gam-bench data prepare imagenet --from /mnt/ILSVRC2012`
+    """
     from gam_bench.data.prepare import prepare as put_in_place  # needs torch
 
     put_in_place(name, root, source, say=typer.echo)
@@ -92,7 +98,10 @@ def check(
     ] = None,
     root: Root = None,
 ) -> None:
-    """Verify checksums and numbers of images of prepared data sets."""
+    """Verify checksums and numbers of images of prepared data sets.
+
+    Examples: `gam-bench data check` · `gam-bench data check cifar10 cifar100`
+    """
     from gam_bench.data.prepare import check as verify  # needs torch
 
     place = data_root(root)

@@ -18,4 +18,4 @@ def forward_backward_flops(
     with FlopCounterMode(display=False) as counter:
         loss_fn(model(images), labels).backward()
     model.zero_grad()
-    return float(counter.get_total_flops() / len(images))
+    return float(counter.get_total_flops()) / len(images)

@@ -1,5 +1,6 @@
 """The optimizer of a run, from its catalogue entries."""
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -24,7 +25,8 @@ def make_optimizer(spec: RunSpec, model: nn.Module, captured: bool) -> Sharpness
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     module, _, name = (OPTIMIZERS[spec.optimizer].build or PLAIN).partition(":")
-    made: SharpnessAware = getattr(import_module(module), name)(
+    kind: Callable[..., SharpnessAware] = getattr(import_module(module), name)
+    return kind(
         parameters,
         _base(spec, parameters, captured),
         model=model,
@@ -35,7 +37,6 @@ def make_optimizer(spec: RunSpec, model: nn.Module, captured: bool) -> Sharpness
         replay_randomness=not captured,  # a graph is only made of models that draw no numbers
         **spec.optimizer_settings,
     )
-    return made
 
 
 def load_optimizer(optimizer: SharpnessAware, state: dict[str, Any]) -> None:
@@ -63,6 +64,5 @@ def _base(spec: RunSpec, parameters: list[nn.Parameter], captured: bool) -> torc
     if spec.base == "sgd":
         return torch.optim.SGD(parameters, **settings)
     settings["betas"] = settings.pop("beta1"), settings.pop("beta2")
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.base]
-    made: torch.optim.Optimizer = kind(parameters, capturable=captured, **settings)
-    return made
+    kind: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.base]
+    return kind(parameters, capturable=captured, **settings)

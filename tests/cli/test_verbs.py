@@ -2,6 +2,8 @@
 
 import inspect
 import os
+import re
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import gam_bench
+from gam_bench.cli import verbs
 from gam_bench.cli.verbs import VERBS
 
 LINES = {verb: line for panel in VERBS.values() for verb, line in panel.items()}
@@ -43,9 +46,9 @@ def test_help_lists_every_verb_in_its_panel_with_its_first_words_and_imports_non
     assert imported.split() == ["gam_bench.cli.verbs"]
     assert heavy == ""
     place = 0
-    for panel, verbs in VERBS.items():
+    for panel, lines in VERBS.items():
         place = done.stdout.index(f" {panel} ", place)
-        for verb, line in verbs.items():
+        for verb, line in lines.items():
             place = done.stdout.index(f"│ {verb} ", place)
             assert line.replace("`", "") in done.stdout[place : place + 200]
 
@@ -109,3 +112,29 @@ def test_a_shell_completes_verbs_options_and_values(typed, offered):
     words = typed.split()
     told = {"COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1), "_GAM_BENCH_COMPLETE": "complete_bash"}
     assert set(command(**told).stdout.split()) == offered
+
+
+def examples(text: str, name: str) -> list[list[str]]:
+    """The command lines after `Example` in a help text."""
+    shown = " ".join(re.split(r"\bExamples?: ", text)[1:])
+    return [
+        shlex.split(line)[1:] for line in re.findall(rf"`(gam-bench {name}\b[^`]*)`", " ".join(shown.split()))
+    ]
+
+
+@pytest.mark.parametrize("verb", sorted(LINES))
+def test_help_has_examples_that_can_be_typed(verb):
+    loaded = verbs._verb(verb)
+    for own_name, typed in getattr(loaded, "commands", {"": loaded}).items():
+        name = f"{verb} {own_name}".strip()
+        found = examples(typed.help, name)
+        assert found, name
+        for words in found:
+            arguments = words[len(name.split()) :]
+            typed.make_context(name, arguments)  # refuses what the verb does not take
+        assert f"gam-bench {name}" in command(*name.split(), "--help").stdout
+
+
+def test_an_example_with_an_option_that_is_not_there_would_be_found():
+    with pytest.raises(Exception, match="No such option: --nonsense"):
+        verbs._verb("plan").make_context("plan", ["quickstart", "--nonsense"])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gam_bench.errors import UserError
 from gam_bench.launch.local.queue import LocalQueue
 from gam_bench.launch.place import Place
 from gam_bench.store.folder import RunFolder, State
@@ -131,13 +132,33 @@ def calm(tmp_path_factory):
     return path / "results"
 
 
-@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_command_goes_on_where_it_stopped(tmp_path, with_signal, figures, calm):
+def interruptible() -> None:
+    """In the child: Ctrl-C works, even where a shell has sent the tests to the background, deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def in_the_background() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize(
+    ("with_signal", "started"),
+    [
+        (signal.SIGINT, interruptible),
+        (signal.SIGTERM, interruptible),
+        (signal.SIGTERM, in_the_background),
+        (signal.SIGKILL, interruptible),
+    ],
+    ids=["ctrl-c", "terminated", "terminated in the background", "killed"],
+)
+def test_an_interrupted_command_goes_on_where_it_stopped(tmp_path, with_signal, started, figures, calm):
     suite = tmp_path / "interruption.yaml"
     suite.write_text(SUITE)
     results = tmp_path / "results"
     run = command(tmp_path, "run", str(suite), "--workers", "2", "--device", "cpu")
-    first = subprocess.Popen(run, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    first = subprocess.Popen(
+        run, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=started
+    )
     begun(first, results)
     first.send_signal(with_signal)
     told = first.communicate(timeout=60)[1]
@@ -151,6 +172,29 @@ def test_an_interrupted_command_goes_on_where_it_stopped(tmp_path, with_signal, 
     for standing in _standings(suite, results):
         other = RunFolder.of(calm, standing.run.uid).result()
         assert {k: standing.result[k] for k in figures} == {k: other[k] for k in figures}
+
+
+def test_in_the_background_ctrl_c_is_for_others(tmp_path, calm):
+    """A shell's Ctrl-C reaches all that it has started; what was sent to the background goes on."""
+    suite = tmp_path / "interruption.yaml"
+    suite.write_text(SUITE)
+    run = command(tmp_path, "run", str(suite), "--workers", "2", "--device", "cpu", "--only", "optimizer=sgd")
+    process = subprocess.Popen(run, stderr=subprocess.DEVNULL, preexec_fn=in_the_background)
+    begun(process, tmp_path / "results")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=180) == 0
+
+
+def test_workers_that_cannot_start_are_one_clear_line_and_leave_the_runs_as_they_were(tmp_path, tiny, capfd):
+    runs = runs_of(tiny, {}, {"seed": 1}, {"seed": 2})
+    todo = standings(runs, tmp_path)
+    queue = LocalQueue(tmp_path, [Place("cpu", -1)] * 2, log := Log())  # torch takes no -1 threads
+    with pytest.raises(UserError, match=r"^workers cannot start \(exit code 1\)") as error:
+        queue.run(todo, lambda _: 1.0)
+    assert "\n" not in str(error.value)
+    assert "set_num_threads" in capfd.readouterr().err
+    assert (log.begun, log.over) == ([], {})
+    assert {s.state for s in standings(runs, tmp_path)} == {State.MISSING}
 
 
 def _standings(suite: Path, results: Path):

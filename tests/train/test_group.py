@@ -47,6 +47,33 @@ def test_two_processes_agree_with_one(tmp_path, tiny):
     assert two["steps"] == one["steps"] == 8
 
 
+EQUALISE = """
+import torch
+from gam_bench.train.group import joined
+with joined("cpu") as (group, device):
+    norm = torch.nn.BatchNorm1d(3)
+    norm.running_mean.fill_(group.rank + 1)
+    norm.running_var.fill_(group.rank + 5)
+    norm.num_batches_tracked.fill_(group.rank + 7)
+    norm.weight.data.fill_(group.rank + 9)
+    group.equalise_statistics(norm)
+    print(*(float(value.flatten()[0]) for value in norm.state_dict().values()))
+"""
+
+
+def test_all_processes_evaluate_with_the_first_ones_statistics(tmp_path):
+    """Weights are equal already, and are left alone."""
+    (tmp_path / "script.py").write_text(EQUALISE)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "script.py")], capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = sorted(done.stdout.splitlines())
+    assert first == "10.0 0.0 1.0 5.0 7.0"
+    assert second == "9.0 0.0 1.0 5.0 7.0"
+
+
 def test_a_failure_in_a_data_parallel_run_is_recorded(tmp_path, tiny):
     spec = RunSpec.resolve(tiny | {"processes": 2})
     run = Run(spec, spec.uid, {})

@@ -12,6 +12,7 @@ from gam_bench.store.folder import RunFolder, State
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train import checkpoint, run
 from gam_bench.train.group import Group
+from gam_bench.train.precision import set_precision
 from gam_bench.train.run import train
 from gam_bench.train.switches import Switches
 
@@ -118,6 +119,27 @@ def test_a_resumed_run_keeps_its_thread_count(tmp_path, tiny):
     assert found["threads"] == 1
     assert found["attempts"] == 2
     assert found["forecast_seconds"] == 12.5
+
+
+@pytest.fixture
+def tf32():
+    """torch's two switches, given back as they were."""
+    switches = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [switch.allow_tf32 for switch in switches]
+    yield switches
+    for switch, value in zip(switches, before, strict=True):
+        switch.allow_tf32 = value
+
+
+@pytest.mark.parametrize(("precision", "allowed"), [("fp32", False), ("tf32", True), ("bf16", False)])
+def test_a_run_allows_tf32_only_where_it_says_so(tmp_path, tiny, tf32, precision, allowed):
+    """torch would let cuDNN use it by default, and keeps what an earlier run of the process has set."""
+    settings = tiny | {"precision": precision, "epochs": 1}
+    for compute in (lambda: set_precision(precision), lambda: result(tmp_path, settings)):
+        for switch in tf32:
+            switch.allow_tf32 = not allowed
+        compute()
+        assert [switch.allow_tf32 for switch in tf32] == [allowed, allowed]
 
 
 def test_bf16_is_another_run_with_other_figures(tmp_path, tiny):

@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
+from gam_bench.errors import UserError
 from gam_bench.launch.local.messages import Ended, Epoch, Order, Ready
 from gam_bench.launch.local.worker import work
 from gam_bench.launch.place import Place
@@ -57,6 +58,7 @@ class LocalQueue:
     ) -> dict[str, State]:
         """Launch all of `todo` and wait; the state of each by uid. Ctrl-C stops the workers and is raised.
 
+        Raises UserError when no worker can start.
         `forecasts`, in seconds by uid, stand in the results beside what the runs took.
         """
         self._forecasts = forecasts or {}
@@ -118,8 +120,9 @@ class LocalQueue:
             ended[uid] = State.STALE
             cause = _cause(worker.process.exitcode)
             self._watcher.ended(uid, State.STALE, f"stopped: its worker died ({cause})")
-        elif worker.process.exitcode and not self._workers:
-            raise RuntimeError(f"workers cannot start ({_cause(worker.process.exitcode)})")
+        elif waiting and not self._workers:
+            cause = _cause(worker.process.exitcode)
+            raise UserError(f"workers cannot start ({cause}): what stopped them stands above")
         if waiting and worker.standing is not None:
             self._workers.append(self._start(worker.place))
 

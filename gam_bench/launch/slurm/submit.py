@@ -99,8 +99,7 @@ def _minutes(job: Sequence[Standing], profile: Profile, forecast: Forecast) -> i
     known = [value for value in seconds if value is not None]
     if len(known) < len(seconds):
         return DEFAULT_MINUTES
-    steps = max(0, math.ceil(math.log2((10 + 2 * sum(known) / 60) / 15)))
-    return int(15 * 2**steps)
+    return 15 << max(0, math.ceil(math.log2((10 + 2 * sum(known) / 60) / 15)))
 
 
 def submit(proposal: Proposal, profile: Profile, suite: str, results: Path) -> list[Entry]:
