@@ -8,6 +8,7 @@ from functools import cache
 
 from gam_bench.files import shipped
 from gam_bench.results.published import PublishedFigure, same_value
+from gam_bench.suite.sources import papers
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Stated:
     def holds(self, figure: PublishedFigure) -> bool:
         """Whether it is a setting of this figure; a paper's own code (`of`) speaks for the paper."""
         return (
-            figure.source in (self.source, _papers().get(self.source))
+            figure.source in (self.source, papers().get(self.source))
             and self.dataset == figure.dataset
             and self.label_noise in ("", f"{figure.label_noise:g}")
             and (not self.epochs or int(self.epochs) in figure.lengths)
@@ -65,13 +66,6 @@ def _stated() -> tuple[Stated, ...]:
             Stated(**{name: row[name] for name in Stated.__dataclass_fields__})
             for row in csv.DictReader(file)
         )
-
-
-@cache
-def _papers() -> dict[str, str]:
-    """A code's source key → the key of the paper whose code it is."""
-    with shipped("results", "published", "sources.csv").open(encoding="utf-8", newline="") as file:
-        return {row["source"]: row["of"] for row in csv.DictReader(file) if row["of"]}
 
 
 def _matches(pattern: str, name: str) -> bool:
