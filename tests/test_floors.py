@@ -14,7 +14,7 @@ FLOORS = (
     {"optim", "models", "data"},
     {"suite"},
     {"store"},
-    {"train", "report"},
+    {"train", "flatness", "report"},
     {"launch"},
     {"bench"},
     {"cli"},
