@@ -23,14 +23,16 @@ def scale(surface: Surface, kind: str) -> Tensor:
     return surface.vector([KINDS[kind](p.detach()) for p in surface.parameters])
 
 
-def _filter_norms(weight: Tensor) -> Tensor:
+def filter_norms(weight: Tensor) -> Tensor:
+    """‖filter‖, to be broadcast over the weight; zeros for a vector, which has none."""
     if weight.ndim < 2:
         return torch.zeros_like(weight)
-    return torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.ndim)), keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.ndim)), keepdim=True)
+    return norms
 
 
 KINDS: dict[str, Callable[[Tensor], Tensor]] = {
     "plain": torch.ones_like,
     "element": torch.abs,
-    "filter": _filter_norms,
+    "filter": filter_norms,
 }
