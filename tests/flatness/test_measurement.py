@@ -82,7 +82,7 @@ def test_quick_takes_what_it_says():
     figures = record["figures"]
     assert figures["lambda_max"]["value"] == pytest.approx(float(torch.linalg.eigvalsh(whole)[-1]), rel=5e-3)
     assert abs(figures["trace"]["value"] - float(whole.trace())) <= 4 * figures["trace"]["se"]
-    assert figures["trace"]["se"] < 0.1 * figures["trace"]["value"]
+    assert figures["trace"]["se"] < 0.25 * figures["trace"]["value"]
     assert record["cost"] <= 256 * (1 + 2.4 * (12 + 3))
     assert record.keys() == {
         "measurement", "hash", "settings", "seed", "examples", "chunk", "figures", "cost", "seconds"
