@@ -11,7 +11,7 @@ from gam_bench.flatness.surface import Surface
 
 Found = tuple[float, Tensor | None]
 Height = Callable[[Tensor, float], Found]
-"""A point u and the best value so far, to the value at u and, where that is better, its gradient in u."""
+"""A point u and the best value so far, to the value at u and, where that is better, the way up in u."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _slope(surface: Surface, rho: float, scale: Tensor) -> Height:
             norm = float(scaled.norm())
             if norm == 0 or rho * norm <= best:
                 return rho * norm, None
-            return rho * norm, scale * surface.product(scale * scaled) * (rho / norm)
+            return rho * norm, scale * surface.product(scale * scaled / norm)
 
     return height
 

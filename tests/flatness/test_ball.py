@@ -24,11 +24,11 @@ def test_at_the_minimum_of_a_quadratic(rho):
     """R⁰ = ρ²λ1/2 and R¹ = ρ²·max|λ|, whichever sign the largest has."""
     surface, _ = quadratic([5, 2, 1, 0.1, -7], torch.zeros(5).double())
     with surface:
-        zeroth = ball(surface, 0, rho, starts(5), steps=30)
-        first = ball(surface, 1, rho, starts(5), steps=30)
+        zeroth = ball(surface, 0, rho, starts(5, 3), steps=20)
+        first = ball(surface, 1, rho, starts(5, 3), steps=20)
     assert zeroth.value == pytest.approx(rho**2 * 5 / 2, rel=1e-4)
     assert first.value == pytest.approx(rho**2 * 7, rel=1e-4)
-    assert len(zeroth.climbs) == len(first.climbs) == 4
+    assert len(zeroth.climbs) == len(first.climbs) == 3
 
 
 def wavy(theta):
@@ -60,7 +60,7 @@ def test_brute_force_in_two_and_three_dimensions(function, rho, kind):
     slopes = (torch.func.vmap(torch.func.grad(function))(points) * stretch).norm(dim=1)
     with given(function, centre) as surface:
         found = [
-            ball(surface, k, rho, starts(len(centre), 6), scale(surface, kind), 40).value for k in (0, 1)
+            ball(surface, k, rho, starts(len(centre), 4), scale(surface, kind), 25).value for k in (0, 1)
         ]
         here = surface.loss()
     assert found[0] == pytest.approx(float(values.max()) - here, rel=5e-3, abs=1e-6)
