@@ -15,6 +15,9 @@ Numbers = NDArray[np.float64]
 LEAST_STEPS = 6
 """Before these no bound is believed: a Krylov space that has not met an eigenvector bounds another one."""
 
+ROUNDING = 8
+"""Units in the last place, of the largest eigenvalue, that a product may be off by."""
+
 
 @dataclass(frozen=True)
 class Eigenvalue:
@@ -74,6 +77,11 @@ class Lanczos:
         last: Numbers = np.abs(self._ritz[1][-1])
         return self.betas[-1] * last
 
+    @property
+    def _rounding(self) -> float:
+        """What the products' own precision leaves open: no bound is smaller."""
+        return ROUNDING * torch.finfo(self.basis.dtype).eps * float(np.abs(self.ritz_values).max())
+
     def largest(self, count: int = 1) -> list[Eigenvalue]:
         """The `count` largest eigenvalues, descending; fewer after fewer steps."""
         return [self._eigenvalue(self.steps - 1 - i) for i in range(min(count, self.steps))]
@@ -92,7 +100,8 @@ class Lanczos:
         gap = others.min()
         residual = residuals[place]
         error = residual**2 / gap if self.steps > 1 and gap > residual else residual
-        return Eigenvalue(float(values[place]), float(residual), float(error))
+        least = self._rounding
+        return Eigenvalue(float(values[place]), max(float(residual), least), max(float(error), least))
 
 
 def lanczos(
@@ -122,7 +131,7 @@ def lanczos(
         betas.append(float(image.norm()))
         found = Lanczos(space, alphas, betas)
         scale = max(map(abs, (*alphas, *betas)))
-        exhausted = betas[-1] <= 8 * torch.finfo(start.dtype).eps * scale
+        exhausted = betas[-1] <= ROUNDING * torch.finfo(start.dtype).eps * scale
         if exhausted:
             return replace(found, betas=[*betas[:-1], 0.0])
         if count == len(basis) or stop(found):

@@ -130,6 +130,7 @@ def test_the_basis_stays_orthonormal_in_float32():
     products = found.basis @ found.basis.T
     assert torch.allclose(products, torch.eye(found.steps), atol=1e-5)
     assert (found.ritz_values > 500).sum() == 1  # no ghost
+    assert 1e-4 < found.largest()[0].bound < 1e-2  # λmax = 1000 to the digits that float32 has
 
 
 def test_the_ritz_vector():
