@@ -79,12 +79,12 @@ MEASUREMENTS = {
                 (scale, rho)
                 for scale, radii in {
                     "plain": (0.05, 0.2),
-                    "element": (0.5, 2.0),
+                    "element": (0.5, 1.0),
                     "filter": (0.05, 0.2),
                 }.items()
                 for rho in radii
             ),
-            ascents=6,
+            ascents=8,
             random_starts=1,
             line=25,
             plane=11,
