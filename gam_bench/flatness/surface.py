@@ -15,7 +15,7 @@ from gam_bench.optim.flat import Flat
 LossFn = Callable[[Tensor, Tensor], Tensor]
 
 GRAPH_BYTES = 2**30
-"""Activations that one chunk's forward pass may keep. A product holds about four times as much."""
+"""Activations that one chunk's forward pass may keep. A product holds about five times as much."""
 
 GRAPH_COST, PRODUCT_COST = 1.2, 2.4
 """What a first-order graph that can be differentiated, and a product with it, take: in gradients, measured on
