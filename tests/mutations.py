@@ -70,10 +70,15 @@ NEAREST: dict[str, tuple[str, ...]] = {
     ),
     "gam_bench/store": ("store", "train/test_run.py"),
     "gam_bench/report/compare.py": ("report/test_traps.py", "report/test_compare.py"),
-    "gam_bench/report/verdict.py": ("report/test_verdict.py", "report/test_table.py"),
+    "gam_bench/report/verdict.py": ("report/test_traps.py", "report/test_verdict.py", "report/test_table.py"),
     "gam_bench/report/finding.py": ("report/test_traps.py", "report/test_table.py", "report/test_render.py"),
-    "gam_bench/report/cell.py": ("report/test_table.py", "report/test_render.py"),
-    "gam_bench/report/cost.py": ("report/test_cost.py", "report/test_table.py", "report/test_render.py"),
+    "gam_bench/report/cell.py": ("report/test_traps.py", "report/test_table.py", "report/test_render.py"),
+    "gam_bench/report/cost.py": (
+        "report/test_traps.py",
+        "report/test_cost.py",
+        "report/test_table.py",
+        "report/test_render.py",
+    ),
     "gam_bench/launch/plan.py": ("launch/test_plan.py",),
 }
 """Module or folder → its tests, in `tests/`; of several that fit, the first."""
