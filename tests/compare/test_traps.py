@@ -66,3 +66,22 @@ def test_a_comparison_says_how_many_there_were_and_on_which_side(values):
 
 def test_without_runs_there_are_no_cells():
     assert cells(runs({}), ["optimizer"], [METRICS["test_accuracy"]]) == []
+
+
+@pytest.mark.parametrize(("metric", "leads"), [("test_accuracy", True), ("train_loss", False)])
+def test_a_figure_that_is_neither_better_high_nor_low_has_no_leader(metric, leads):
+    made = runs({"sam": [0.8, 0.9], "gam": [0.7, 0.6]})
+    made["train_loss"] = [4.0, 5.0, 3.0, 2.0]
+    of_each = cells(made, ["optimizer"], [METRICS[metric]])
+    assert any(finding.leads for finding in findings(of_each, [None, None])) == leads
+
+
+def test_hours_are_of_all_the_time_or_where_nobody_wrote_it_of_training():
+    made = runs({"sgd": [0.8, 0.8]}, train_seconds=3600.0)
+    made["total_seconds"] = [7200.0, np.nan]
+    assert hours(made) == {"cpu": 3.0}
+
+
+def test_verdicts_are_words_for_people():
+    assert list(map(str, Verdict)) == ["reproduced", "differs", "undecided", "no published figure"]
+    assert list(map(str, Standing)) == ["supported", "contradicted", "undecided"]

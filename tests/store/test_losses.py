@@ -7,7 +7,9 @@ import pytest
 from gam_bench.errors import UserError
 from gam_bench.store.claim import Claim, ClaimLost
 from gam_bench.store.folder import RunFolder
+from gam_bench.store.scan import standings
 from gam_bench.suite.spec import RunSpec
+from gam_bench.suite.suite import Run
 
 
 def test_a_holder_whose_claim_was_removed_finds_out(tmp_path):
@@ -47,3 +49,13 @@ def test_a_setting_that_is_stored_as_none_and_asked_otherwise_is_named(tmp_path,
     folder.begin(spec)
     with pytest.raises(UserError, match=r"clip_norm is None, asked for 1\.0"):
         folder.check(spec.model_copy(update={"clip_norm": 1.0}))
+
+
+def test_a_scan_refuses_a_folder_of_another_run(tmp_path, tiny):
+    """Else its figures would stand in a table under settings that they are not of."""
+    spec = RunSpec.resolve(tiny)
+    folder = RunFolder.of(tmp_path, spec.uid)
+    folder.begin(spec.model_copy(update={"lr": 0.5}))
+    folder.write_result({"test_accuracy": 0.9})
+    with pytest.raises(UserError, match=r"lr is 0\.5, asked for 0\.05"):
+        standings([Run(spec, spec.uid, {})], tmp_path)

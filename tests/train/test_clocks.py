@@ -7,6 +7,7 @@ from gam_bench.store.folder import RunFolder, State
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train import run
 from gam_bench.train.checkpoint import Totals
+from gam_bench.train.clock import peak_memory, reset_peak_memory, synchronised
 
 
 def epoch(number, **seconds):
@@ -63,3 +64,16 @@ def test_a_resumed_run_has_taken_the_time_of_all_its_attempts(tmp_path, tiny, mo
     assert found["total_seconds"] == 80.0
     assert found["train_seconds"] == 80.0
     assert found["images_per_second"] == 2 * 1000 / 20.0
+
+
+def test_a_gpus_time_is_read_once_it_has_finished_and_its_memory_is_its_own(monkeypatch):
+    gpu, asked = torch.device("cuda"), []
+    monkeypatch.setattr("time.perf_counter", lambda: len(asked))
+    monkeypatch.setattr(torch.cuda, "synchronize", asked.append)
+    assert synchronised(gpu) == 1  # read after the call
+    assert synchronised(torch.device("cpu")) == 1  # which a CPU does without
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", asked.append)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", {gpu: 123}.__getitem__)
+    reset_peak_memory(gpu)
+    assert asked == [gpu, gpu]
+    assert peak_memory(gpu) == 123
