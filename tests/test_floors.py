@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gam_bench.cli import verbs
+
 PACKAGE = Path(__file__).parents[1] / "gam_bench"
 
 FLOORS = (
@@ -37,7 +39,7 @@ def home(path: Path) -> str:
 
 
 def imported(path: Path):
-    """The parts of gam_bench that a module imports, inside functions too."""
+    """The dotted names under gam_bench that a module imports, inside functions too."""
     for node in ast.walk(ast.parse(path.read_text())):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -47,7 +49,7 @@ def imported(path: Path):
         for name in names:
             parts = name.split(".")
             if parts[0] == "gam_bench" and len(parts) > 1 and not parts[1].startswith("__"):
-                yield parts[1]
+                yield parts[1:]
 
 
 def test_every_part_has_a_floor():
@@ -58,7 +60,7 @@ def test_every_part_has_a_floor():
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_down_only(path):
     own = home(path)
-    for part in imported(path):
+    for part, *_ in imported(path):
         assert part == own or LEVEL[part] < LEVEL[own], f"{path} imports {part}"
 
 
@@ -82,6 +84,17 @@ def test_no_module_imports_itself_over_others():
     }
     graph = {name: set(modules_imported(path, set(files))) for name, path in files.items()}
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+VERBS = {verb for panel in verbs.VERBS.values() for verb in panel}
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_verbs_do_not_import_verbs(verb):
+    """What two of them need has a floor below, or a file of its own beside them."""
+    found = imported(PACKAGE / "cli" / f"{verb}.py")
+    others = {parts[1] for parts in found if parts[0] == "cli" and parts[1] in VERBS}
+    assert not others
 
 
 @pytest.mark.parametrize(

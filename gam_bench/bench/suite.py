@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 from gam_bench.bench.measure import Ratio, ratio
 from gam_bench.hardware import cores
-from gam_bench.launch.local import LocalQueue, Place
+from gam_bench.launch.local.queue import LocalQueue
+from gam_bench.launch.place import Place
 from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing, standings
 from gam_bench.suite.spec import RunSpec
@@ -92,7 +93,7 @@ def _a_process_each(results: Path) -> float:
     while waiting or running:
         while waiting and len(running) < cores():
             spec = waiting.pop().run.spec.model_dump_json()
-            command = [sys.executable, "-m", "gam_bench.train.member", spec, str(results), "cpu", "{}"]
+            command = [sys.executable, "-m", "gam_bench.train.process", spec, str(results), "cpu", "{}"]
             environment = os.environ | {"OMP_NUM_THREADS": "1"}
             running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment))
         running.pop(0).wait()

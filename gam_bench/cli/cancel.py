@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from gam_bench.cli.logs import one_run
 from gam_bench.cli.options import RESULTS, Results
-from gam_bench.launch import queue
-from gam_bench.launch.ledger import Ledger
+from gam_bench.launch.slurm import squeue
+from gam_bench.launch.slurm.ledger import Ledger
+from gam_bench.store.scan import one_run
 from gam_bench.suite.file import suite_names
 from gam_bench.suite.suite import load
 
@@ -33,9 +33,9 @@ def command(target: Target, results: Results = RESULTS) -> None:
     else:
         uid = one_run(target, results)
         asked = [entry for entry in entries if uid in entry.uids]
-    live = queue.queued(ledger.users())
+    live = squeue.queued(ledger.users())
     hit = [entry for entry in asked if entry.job in live]
-    queue.cancel([entry.job for entry in hit], live)
+    squeue.cancel([entry.job for entry in hit], live)
     for entry in hit:
         print(f"cancelled job {entry.job}: {', '.join(entry.uids)}")
     if not hit:

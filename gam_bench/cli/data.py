@@ -13,7 +13,12 @@ from gam_bench.data.catalog import DATASETS, Dataset, find
 from gam_bench.data.roots import data_root, ready
 from gam_bench.errors import UserError
 
-app = typer.Typer(help="List the data sets, prepare them, check them.", no_args_is_help=True)
+app = typer.Typer(
+    help="List the data sets, prepare them, check them.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
 
 Root = Annotated[
     Path | None,

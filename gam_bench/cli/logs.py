@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from gam_bench.cli.options import RESULTS, Results
-from gam_bench.errors import UserError, did_you_mean
-from gam_bench.launch.ledger import Ledger, last_of_each_run
-from gam_bench.store.folder import RunFolder, State
+from gam_bench.errors import UserError
+from gam_bench.launch.slurm.ledger import Ledger, last_of_each_run
+from gam_bench.store.folder import RunFolder
+from gam_bench.store.scan import one_run
 
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's uid, or as much of its beginning as is unique.")
@@ -42,17 +43,6 @@ def command(
     _print_file(log, folder if follow else None)
 
 
-def one_run(name: str, results: Path) -> str:
-    """The only run whose uid begins so, among run folders. Raises UserError."""
-    uids = [path.name for path in (results / "runs").glob("*")] if (results / "runs").is_dir() else []
-    found = [uid for uid in uids if uid == name] or sorted(uid for uid in uids if uid.startswith(name))
-    if not found:
-        raise UserError(f"no run in {results} is called {name!r}{did_you_mean(name, uids)}")
-    if len(found) > 1:
-        raise UserError(f"{len(found)} runs begin with {name!r}: {', '.join(found[:5])}")
-    return found[0]
-
-
 def _print_folder(folder: RunFolder) -> None:
     metrics, error = folder.metrics(), folder.error()
     if not metrics and not error:
@@ -68,7 +58,7 @@ def _print_file(log: Path, until_ended: RunFolder | None) -> None:
     """Print a file, and, if a run is given, what is added to it until that run has ended."""
     position = 0
     while True:
-        ended = until_ended is None or until_ended.state() in (State.DONE, State.FAILED, State.DIVERGED)
+        ended = until_ended is None or until_ended.state().over
         if log.exists():
             with log.open(errors="replace") as file:
                 file.seek(position)

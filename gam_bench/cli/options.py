@@ -27,7 +27,7 @@ Only = Annotated[
         metavar="KEY=VALUE[,…]", help="Only runs with these settings, e.g. optimizer=sam,gam,model=resnet*."
     ),
 ]
-GpusPerRun = Annotated[
+Processes = Annotated[
     int | None,
     typer.Option(
         min=1,
@@ -52,8 +52,8 @@ RESULTS = Path("results")
 
 
 def planned(
-    name: str, seeds: str = "", only: list[str] | None = None, gpus_per_run: int | None = None
+    name: str, seeds: str = "", only: list[str] | None = None, processes: int | None = None
 ) -> tuple[Suite, list[Run]]:
     """The suite and the chosen ones of its runs. Raises UserError for anything unknown."""
     suite, runs = chosen(name, seeds, only or [])
-    return suite, [run.changed(processes=gpus_per_run) for run in runs] if gpus_per_run else runs
+    return suite, [run.changed(processes=processes) for run in runs] if processes else runs

@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gam_bench.cli.options import RESULTS, GpusPerRun, Json, Only, Results, Seeds, SuiteName, planned
+from gam_bench.cli.options import RESULTS, Json, Only, Processes, Results, Seeds, SuiteName, planned
 from gam_bench.launch.forecast import Forecast
 from gam_bench.launch.forecast import calibrate as measure
-from gam_bench.launch.places import here, places
+from gam_bench.launch.place import places
 from gam_bench.launch.plan import Plan, plan
 from gam_bench.report.words import duration
 from gam_bench.store.folder import State
@@ -24,7 +24,7 @@ def command(
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
-    gpus_per_run: GpusPerRun = None,
+    processes: Processes = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Time a few steps of each kind of run on this machine first.")
     ] = False,
@@ -34,13 +34,13 @@ def command(
 
     Examples: `gam-bench plan quickstart` · `gam-bench plan cifar100 --only model=resnet18_cifar --json`
     """
-    loaded, runs = planned(suite, seeds, only, gpus_per_run)
+    loaded, runs = planned(suite, seeds, only, processes)
     planned_runs = plan(standings(runs, results))
-    where = places(gpus_per_run=max((s.run.spec.processes for s in planned_runs.todo), default=1))
+    where = places(processes=max((s.run.spec.processes for s in planned_runs.todo), default=1))
     if calibrate and planned_runs.todo:
         print("timing a few steps of each kind of run …", file=sys.stderr)
-        measure(planned_runs.todo, results, where[0].device, where[0].threads)
-    forecast = Forecast.from_records(planned_runs.standings, results, here(where[0]))
+        measure(planned_runs.todo, results, where[0])
+    forecast = Forecast.from_records(planned_runs.standings, results, where[0].hardware)
     if as_json:
         print(json.dumps([_as_json(standing, forecast) for standing in planned_runs.standings], indent=2))
         return

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
-from gam_bench.cli.submit import send
+from gam_bench.cli.options import RESULTS, Only, Processes, Results, Seeds, SuiteName, planned
+from gam_bench.cli.sending import send
 from gam_bench.errors import UserError
-from gam_bench.launch.ledger import Ledger
-from gam_bench.launch.profile import Profile, load
-from gam_bench.store.folder import State
+from gam_bench.launch.slurm.ledger import Ledger
+from gam_bench.launch.slurm.profile import Profile, load, stored
 from gam_bench.store.scan import standings
 from gam_bench.suite.suite import Suite
 
@@ -24,7 +23,7 @@ def command(
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
-    gpus_per_run: GpusPerRun = None,
+    processes: Processes = None,
 ) -> None:
     """Queue the failed and diverged runs of a suite again, and only those.
 
@@ -33,8 +32,8 @@ def command(
 
     Examples: `gam-bench retry cifar100` · `gam-bench retry cifar100 --cluster ./more-memory.yaml`
     """
-    loaded, runs = planned(suite, seeds, only, gpus_per_run)
-    failed = [s.run for s in standings(runs, results) if s.state in (State.FAILED, State.DIVERGED)]
+    loaded, runs = planned(suite, seeds, only, processes)
+    failed = [s.run for s in standings(runs, results) if s.state.failure]
     profile = load(cluster) if cluster else _last_profile(loaded, results)
     send(loaded, failed, results, profile, retry_failed=True)
 
@@ -43,4 +42,4 @@ def _last_profile(suite: Suite, results: Path) -> Profile:
     submissions = [entry.submission for entry in Ledger(results).entries() if entry.suite == suite.name]
     if not submissions:
         raise UserError(f"{suite.name} was never submitted from {results}; name a profile with --cluster")
-    return Profile.model_validate_json((results / "jobs" / submissions[-1] / "profile.json").read_bytes())
+    return stored(results / "jobs" / submissions[-1] / "profile.json")

@@ -10,18 +10,19 @@ from typing import Annotated
 
 import typer
 
-from gam_bench.cli.options import RESULTS, GpusPerRun, Only, Results, Seeds, SuiteName, planned
+from gam_bench.cli.options import RESULTS, Only, Processes, Results, Seeds, SuiteName, planned
 from gam_bench.cli.progress import progress
 from gam_bench.data.roots import require
 from gam_bench.hardware import gpu_names
 from gam_bench.launch.forecast import Forecast, passes
-from gam_bench.launch.local import LocalQueue, Place
-from gam_bench.launch.places import here, places
+from gam_bench.launch.local.queue import LocalQueue
+from gam_bench.launch.local.together import train_under_torchrun
+from gam_bench.launch.place import Place, places
 from gam_bench.launch.plan import Plan, plan
-from gam_bench.launch.together import train_under_torchrun
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import standings
 from gam_bench.suite.suite import Suite
+from gam_bench.train.switches import Switches
 
 
 class Device(StrEnum):
@@ -38,7 +39,7 @@ def command(
     device: Annotated[
         Device, typer.Option(help="Where to compute; auto takes GPUs if there are any.")
     ] = Device.AUTO,
-    gpus_per_run: GpusPerRun = None,
+    processes: Processes = None,
     compile: Annotated[
         bool, typer.Option("--compile", help="torch.compile the models; pays for long runs only.")
     ] = False,
@@ -62,9 +63,9 @@ def command(
     if any run failed.
 
     Examples: `gam-bench run quickstart` · `gam-bench run ./mine.yaml --seeds 0-4 --only optimizer=sam,gam` ·
-    `torchrun --nproc-per-node 4 -m gam_bench run imagenet --gpus-per-run 4`
+    `torchrun --nproc-per-node 4 -m gam_bench run imagenet --processes 4`
     """
-    loaded, runs = planned(suite, seeds, only, gpus_per_run)
+    loaded, runs = planned(suite, seeds, only, processes)
     what = plan(standings(runs, results), retry_failed=retry_failed, force=force)
     print(f"{loaded.title}\n{what.summary()}", file=sys.stderr)
     if dry_run:
@@ -73,13 +74,13 @@ def command(
         return
     require(s.run.spec.dataset for s in what.todo)
     retry = retry_failed or force
+    switches = Switches(compile, cuda_graph)
     states: dict[str, State] = {}
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        switches = {"compile": compile, "cuda_graph": cuda_graph}
         states = _under_torchrun(what, results, device, retry, switches)
     elif what.todo:
-        processes = max(s.run.spec.processes for s in what.todo)
-        where = places(device, workers, gpus_per_run=processes, compile=compile, cuda_graph=cuda_graph)
+        most = max(s.run.spec.processes for s in what.todo)
+        where = places(device, workers, processes=most, switches=switches)
         _make_folders(what)
         print(f"{len(what.todo)} to run, {len(where)} at once on {where[0].device}", file=sys.stderr)
         states = _compute(what, results, where, retry)
@@ -110,7 +111,7 @@ def _make_folders(what: Plan) -> None:
 
 def _compute(what: Plan, results: Path, where: list[Place], retry: bool) -> dict[str, State]:
     """Launch the runs and watch them; each one's state."""
-    forecast = Forecast.from_records(what.standings, results, here(where[0]))
+    forecast = Forecast.from_records(what.standings, results, where[0].hardware)
     signal.signal(signal.SIGTERM, _stop)
     try:
         with progress(what.todo) as watcher:
@@ -126,7 +127,7 @@ def _compute(what: Plan, results: Path, where: list[Place], retry: bool) -> dict
 
 
 def _under_torchrun(
-    what: Plan, results: Path, device: Device, retry: bool, switches: dict[str, bool]
+    what: Plan, results: Path, device: Device, retry: bool, switches: Switches
 ) -> dict[str, State]:
     """This process is one of the user's group, which trains one run after another."""
     if os.environ["RANK"] == "0":
@@ -147,14 +148,14 @@ def _again() -> str:
 def _report_failures(after: Plan, states: dict[str, State], results: Path) -> None:
     """Name each run that is not done, its last words and where the rest is; exit code 1 if there is one."""
     on_disk = {s.run.uid: s.state for s in after.standings}
-    bad = [uid for uid, state in on_disk.items() if state in (State.FAILED, State.DIVERGED)]
+    bad = [uid for uid, state in on_disk.items() if state.failure]
     bad += [
         uid for uid, state in states.items() if state not in (State.DONE, State.RUNNING) and uid not in bad
     ]
     for uid in bad:
         folder = RunFolder.of(results, uid)
-        first = folder.error().strip().partition("\n")[0]
-        print(f"{first or 'stopped'}: {uid}, see {folder.path}", file=sys.stderr)
+        failure = folder.failure()
+        print(f"{failure.line if failure else 'stopped'}: {uid}, see {folder.path}", file=sys.stderr)
     if bad:
         print("failed runs are tried again with --retry-failed", file=sys.stderr)
         raise typer.Exit(1)

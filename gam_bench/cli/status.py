@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from gam_bench.cli.options import RESULTS, GpusPerRun, Json, Only, Results, Seeds, SuiteName, planned
-from gam_bench.launch import queue, status
-from gam_bench.launch.ledger import Ledger
+from gam_bench.cli.options import RESULTS, Json, Only, Processes, Results, Seeds, SuiteName, planned
+from gam_bench.launch.slurm import squeue, status
+from gam_bench.launch.slurm.ledger import Ledger
 from gam_bench.report.words import duration
 from gam_bench.store.folder import State
 from gam_bench.store.scan import standings
@@ -29,7 +29,7 @@ def command(
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
-    gpus_per_run: GpusPerRun = None,
+    processes: Processes = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again every 30 s while runs are queued or running.")
     ] = False,
@@ -42,16 +42,18 @@ def command(
 
     Examples: `gam-bench status cifar100` · `until gam-bench status cifar100; [ $? != 3 ]; do sleep 600; done`
     """
-    _, runs = planned(suite, seeds, only, gpus_per_run)
+    _, runs = planned(suite, seeds, only, processes)
 
     def look() -> list[status.Row]:
         ledger = Ledger(results)
         try:
-            jobs = queue.queued(ledger.users())
-        except queue.QueueUnknown as unknown:  # the folders still tell the rest
+            jobs = squeue.queued(ledger.users())
+        except squeue.QueueUnknown as unknown:  # the folders still tell the rest
             print(f"warning: what is queued is not known: {unknown}", file=sys.stderr)
             jobs = {}
-        return status.rows(standings(runs, results), ledger.entries(), jobs)
+        found, entries = standings(runs, results), ledger.entries()
+        ended = squeue.ended(status.left_runs(found, entries, jobs))
+        return status.rows(found, entries, jobs, ended)
 
     rows = look()
     if as_json:

@@ -1,8 +1,9 @@
 """Batches of images that are files: decoded and augmented one by one, in worker processes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -83,14 +84,15 @@ class _Files(Dataset[Tensor]):
         number, seed = key
         with Image.open(self.paths[number]) as file, torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return pil_to_tensor(self.transform(file.convert("RGB"))).permute(1, 2, 0)
+            image: Tensor = pil_to_tensor(self.transform(file.convert("RGB")))
+            return image.permute(1, 2, 0)
 
 
 def _stack(size: int, images: list[Tensor]) -> Tensor:
     return torch.stack(images) if images else torch.empty(0, size, size, 3, dtype=torch.uint8)
 
 
-def _transform(size: int, augmentation: str, settings: dict) -> transforms.Compose:
+def _transform(size: int, augmentation: str, settings: Mapping[str, Any]) -> transforms.Compose:
     if augmentation == "none":
         # The usual proportion of evaluation on ImageNet: 256 for a crop of 224.
         return transforms.Compose([transforms.Resize(size * 256 // 224), transforms.CenterCrop(size)])
@@ -102,7 +104,7 @@ def _transform(size: int, augmentation: str, settings: dict) -> transforms.Compo
     return transforms.Compose(steps)
 
 
-def _ahead(loader: DataLoader, device: torch.device) -> Iterator[Tensor]:
+def _ahead(loader: DataLoader[Tensor], device: torch.device) -> Iterator[Tensor]:
     """The loader's batches on `device`; on CUDA each is on its way before the last is handed out."""
     if device.type != "cuda":
         yield from loader

@@ -1,6 +1,7 @@
 """Batches of images that are held in memory, made by operations on whole batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -70,7 +71,7 @@ def _groups(positions: list[Tensor]) -> Iterator[list[Tensor]]:
         yield group
 
 
-def _steps(split: Split, augmentation: str, settings: dict) -> tuple[list[Step], list[Step]]:
+def _steps(split: Split, augmentation: str, settings: Mapping[str, Any]) -> tuple[list[Step], list[Step]]:
     """The steps on uint8 images, and those on normalised ones."""
     if augmentation == "none":
         return [], []

@@ -22,8 +22,10 @@ _UNCHANGED: Operation = ("Identity", 0.0)
 def _vary(images: Tensor, name: str, magnitude: float) -> Tensor:
     """One operation on uint8 (N, C, H, W)."""
     if name == "Equalize":  # equal to the one that _apply_op calls, but without its loop over the images
-        return equalize_image(images)
-    return _apply_op(images, name, magnitude, InterpolationMode.NEAREST, None)
+        out: Tensor = equalize_image(images)
+    else:
+        out = _apply_op(images, name, magnitude, InterpolationMode.NEAREST, None)
+    return out
 
 
 class Policy:

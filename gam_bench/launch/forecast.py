@@ -11,6 +11,7 @@ from typing import Any
 
 from gam_bench.data.catalog import DATASETS
 from gam_bench.errors import UserError
+from gam_bench.launch.place import Place
 from gam_bench.optim.catalog import OPTIMIZERS
 from gam_bench.store.scan import Standing
 from gam_bench.suite.spec import RunSpec
@@ -65,13 +66,13 @@ def kind(spec: RunSpec) -> Kind:
     return spec.model, spec.dataset, spec.image_size, spec.batch_size, spec.precision
 
 
-def calibrate(standings: Sequence[Standing], results: Path, device: str, threads: int) -> None:
-    """Time a few steps of each kind of run on this machine, in a process of its own, and keep the rates.
+def calibrate(standings: Sequence[Standing], results: Path, place: Place) -> None:
+    """Time a few steps of each kind of run at a place of this machine, in a process of its own.
 
-    They go to `RESULTS/calibrations.jsonl`. Raises UserError when a model cannot be timed.
+    The rates are kept in `RESULTS/calibrations.jsonl`. Raises UserError when a model cannot be timed.
     """
     examples = {kind(standing.run.spec): standing.run.spec for standing in standings}
-    command = [sys.executable, "-m", "gam_bench.train.calibrate", device, str(threads)]
+    command = [sys.executable, "-m", "gam_bench.train.calibrate", place.device, str(place.threads)]
     lines = "".join(spec.model_dump_json() + "\n" for spec in examples.values())
     done = subprocess.run(command, input=lines, stdout=subprocess.PIPE, text=True)
     found = [json.loads(line) for line in done.stdout.splitlines()]

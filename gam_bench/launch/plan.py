@@ -31,9 +31,8 @@ def plan(standings: Sequence[Standing], *, retry_failed: bool = False, force: bo
 
     Runs that another launcher is at are never launched.
     """
-    launched = {State.MISSING, State.STALE}
-    if retry_failed or force:
-        launched |= {State.FAILED, State.DIVERGED}
-    if force:
-        launched |= {State.DONE}
-    return Plan(tuple(standings), tuple(s for s in standings if s.state in launched))
+
+    def launched(state: State) -> bool:
+        return state.open or (force and state.over) or (retry_failed and state.failure)
+
+    return Plan(tuple(standings), tuple(s for s in standings if launched(s.state)))

@@ -47,7 +47,8 @@ def build(
     arguments = {"num_classes": num_classes, "in_chans": in_chans, **entry.arguments, **settings}
     if "image_size" in known:
         arguments["image_size"] = image_size or entry.image_size
-    return model(**arguments)
+    made: nn.Module = model(**arguments)
+    return made
 
 
 def _create_timm(

@@ -29,7 +29,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = F.avg_pool2d(x, 2, ceil_mode=True) if self.stride == 2 else x
-        return self.residual(x) + F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        out: Tensor = self.residual(x) + F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        return out
 
 
 class PyramidNet(Classifier):

@@ -70,7 +70,8 @@ class ResNet(Classifier):
         self.reset_classifier(num_classes)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        return self.stages(torch.relu(self.bn1(self.conv1(x))))
+        out: Tensor = self.stages(torch.relu(self.bn1(self.conv1(x))))
+        return out
 
 
 class ThinBlock(nn.Module):
@@ -109,4 +110,5 @@ class ThinResNet(Classifier):
         self.reset_classifier(num_classes)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        return self.blocks(torch.relu(self.bn1(self.conv1(x))))
+        out: Tensor = self.blocks(torch.relu(self.bn1(self.conv1(x))))
+        return out

@@ -18,7 +18,8 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         activated = torch.relu(self.bn1(x))
         shortcut = x if self.projection is None else self.projection(activated)
-        return self.conv2(torch.relu(self.bn2(self.conv1(activated)))) + shortcut
+        out: Tensor = self.conv2(torch.relu(self.bn2(self.conv1(activated)))) + shortcut
+        return out
 
 
 class WideResNet(Classifier):

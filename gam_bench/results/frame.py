@@ -102,8 +102,8 @@ def _found(folder: RunFolder, state: State, result: Record | None, curves: bool,
         return record
     if result is not None:
         record |= {key: value for key, value in result.items() if key in STORED}
-    elif state in (State.FAILED, State.DIVERGED):
-        record["error"] = folder.error().partition("\n")[0]
+    elif failure := folder.failure():
+        record["error"] = failure.line
     if environment:
         found = folder.environment() or {}
         record |= {f"env_{key}": str(value) for key, value in found.items() if value is not None}

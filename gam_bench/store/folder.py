@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gam_bench.errors import UserError
 from gam_bench.files import write_atomically
@@ -26,6 +26,28 @@ class State(StrEnum):
     FAILED = "failed"
     DIVERGED = "diverged"
     STALE = "stale"
+
+    @property
+    def failure(self) -> bool:
+        """It failed or diverged: it is tried again when asked to."""
+        return self in (State.FAILED, State.DIVERGED)
+
+    @property
+    def over(self) -> bool:
+        """It is done, failed or diverged: nobody goes on with it unasked."""
+        return self == State.DONE or self.failure
+
+    @property
+    def open(self) -> bool:
+        """It is missing or stale: nobody is at it, and whoever launches the suite takes it up."""
+        return self in (State.MISSING, State.STALE)
+
+
+class Failure(NamedTuple):
+    """What stopped a run: FAILED or DIVERGED, and the first line of its error."""
+
+    state: State
+    line: str
 
 
 @dataclass(frozen=True)
@@ -59,8 +81,8 @@ class RunFolder:
         number = claim.latest(names)
         if number and claim.alive(self.path / f"claim-{number}"):
             return State.RUNNING
-        if "error.txt" in names:
-            return State.DIVERGED if self.error().startswith("diverged") else State.FAILED
+        if "error.txt" in names and (failure := self.failure()):
+            return failure.state
         return State.STALE if number or "checkpoint.pt" in names else State.MISSING
 
     def begin(self, spec: RunSpec) -> None:
@@ -148,6 +170,13 @@ class RunFolder:
             return (self.path / "error.txt").read_text(errors="replace")
         except OSError:
             return ""
+
+    def failure(self) -> Failure | None:
+        """How the run failed; None when it did not."""
+        line = self.error().partition("\n")[0]
+        if not line and not (self.path / "error.txt").exists():
+            return None
+        return Failure(State.DIVERGED if line.startswith("diverged") else State.FAILED, line or "failed")
 
     def write_error(self, summary: str, details: str = "") -> None:
         write_atomically(self.path / "error.txt", f"{summary}\n{details}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gam_bench.errors import UserError
+from gam_bench.errors import UserError, did_you_mean
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.suite.suite import Run
 
@@ -26,6 +26,17 @@ def standings(runs: Iterable[Run], results: Path) -> list[Standing]:
     if results.exists() and not results.is_dir():
         raise UserError(f"{results} is no folder")
     return [_standing(run, RunFolder.of(results, run.uid)) for run in runs]
+
+
+def one_run(name: str, results: Path) -> str:
+    """The uid of the only run folder whose uid is `name` or begins so. Raises UserError."""
+    uids = [path.name for path in (results / "runs").glob("*")] if (results / "runs").is_dir() else []
+    found = [uid for uid in uids if uid == name] or sorted(uid for uid in uids if uid.startswith(name))
+    if not found:
+        raise UserError(f"no run in {results} is called {name!r}{did_you_mean(name, uids)}")
+    if len(found) > 1:
+        raise UserError(f"{len(found)} runs begin with {name!r}: {', '.join(found[:5])}")
+    return found[0]
 
 
 def _standing(run: Run, folder: RunFolder) -> Standing:

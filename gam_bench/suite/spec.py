@@ -113,7 +113,7 @@ class RunSpec(BaseModel):
     @classmethod
     def base_of(cls, optimizer: Any) -> str:
         """The base an optimizer has when none is named: SGD, or itself if it is a base."""
-        return optimizer if optimizer in BASES else cls.model_fields["base"].default
+        return str(optimizer if optimizer in BASES else cls.model_fields["base"].default)
 
     def _disagreements(self) -> list[tuple[str, str]]:
         found = []

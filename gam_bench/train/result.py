@@ -56,7 +56,6 @@ def figures(
         "numerics": NUMERICS,
         "device": trainer.device.type,
         "device_name": device_name(trainer.device),
-        "compiled": trainer.switches.compile,
-        "cuda_graph": trainer.switches.cuda_graph,
+        **trainer.switches.recorded(),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

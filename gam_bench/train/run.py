@@ -21,14 +21,13 @@ from gam_bench.train.environment import environment
 from gam_bench.train.group import Group
 from gam_bench.train.precision import set_precision
 from gam_bench.train.result import figures
-from gam_bench.train.switches import Switches
+from gam_bench.train.switches import PLAIN, Switches
 from gam_bench.train.trainer import Diverged, Trainer
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a run never downloads: `gam-bench data weights` does
 
 OnEpoch = Callable[[dict[str, Any]], None]
 ALONE = Group()
-PLAIN = Switches()
 
 
 @dataclass(frozen=True)
@@ -101,11 +100,10 @@ def _begun(folder: RunFolder, claim: Claim | None, retry: bool) -> Outcome | Non
     if folder.result() is not None:
         claim.finish()
         return Outcome(State.DONE)
-    if folder.error():
+    if failure := folder.failure():
         if not retry:
-            state = State.DIVERGED if folder.error().startswith("diverged") else State.FAILED
             claim.release()
-            return Outcome(state, folder.error().partition("\n")[0])
+            return Outcome(*failure)
         folder.forgive()
     return None
 

@@ -6,7 +6,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from gam_bench.errors import UserError
 from gam_bench.optim import SharpnessAware
+from gam_bench.suite.spec import RunSpec
 
 LossFn = Callable[[Tensor, Tensor], Tensor]
 WARM_UP = 3
@@ -91,6 +93,20 @@ class GraphedStep:
         self._passes = optimizer.gradient_evaluations - before
         optimizer.gradient_evaluations = before
         return graph
+
+
+def require_capturable(spec: RunSpec, model: nn.Module, device: torch.device) -> None:
+    """Raise UserError, with every reason, when this run's step cannot be captured as a graph."""
+    obstacles = {
+        "the device is no GPU": device.type != "cuda",
+        "it has several processes": spec.processes > 1,
+        "it uses micro-batches": spec.micro_batch is not None,
+        "its model draws random numbers (dropout)": draws_random_numbers(model),
+        "ρ follows the learning rate": spec.optimizer_settings.get("rho_schedule") == "proportion",
+    }
+    reasons = [reason for reason, holds in obstacles.items() if holds]
+    if reasons:
+        raise UserError(f"--cuda-graph cannot capture the step of {spec.uid}: {', '.join(reasons)}")
 
 
 def draws_random_numbers(model: nn.Module) -> bool:

@@ -22,7 +22,7 @@ from gam_bench.train.group import Group
 from gam_bench.train.optimizer import make_optimizer
 from gam_bench.train.precision import model_precision
 from gam_bench.train.schedule import learning_rate
-from gam_bench.train.step import EagerStep, GraphedStep, Step
+from gam_bench.train.step import EagerStep, GraphedStep, Step, require_capturable
 from gam_bench.train.switches import Switches
 
 EVALUATION_BATCH = 1000
@@ -77,13 +77,15 @@ class Trainer:
         )
         model = model.to(memory_format=torch.channels_last).to(device)
         self.model = model_precision(model, spec.precision, device)
-        self.switches = switches.resolved(spec, self.model, device)
+        if switches.cuda_graph:
+            require_capturable(spec, self.model, device)
+        self.switches = switches
         trained = group.parallel(self.model, device)
-        if self.switches.compile:
+        if switches.compile:
             trained.compile()
-        self.optimizer = make_optimizer(spec, trained, self.switches)
+        self.optimizer = make_optimizer(spec, trained, captured=switches.cuda_graph)
         eager = EagerStep(self.optimizer, self._loss)
-        self.step: Step = GraphedStep(eager) if self.switches.cuda_graph else eager
+        self.step: Step = GraphedStep(eager) if switches.cuda_graph else eager
         self._taken = 0
 
     @property

@@ -228,6 +228,14 @@ def test_the_command_to_go_on_is_what_was_typed_but_begins_nothing_anew(monkeypa
     assert run._again() == "gam-bench run 'my suite.yaml' --workers 2"
 
 
+@pytest.mark.parametrize("old", ["--gpus-per-run 2", "--gpus-per-run=2"])
+def test_an_old_name_of_an_option_is_read_and_noted(here, old):
+    done = gam_bench("run", "mine.yaml", "--dry-run", *old.split(), cwd=here)
+    now = gam_bench("run", "mine.yaml", "--dry-run", "--processes", "2", cwd=here)
+    assert done.stdout == now.stdout
+    assert done.stderr == "note: --gpus-per-run is called --processes now\n" + now.stderr
+
+
 def test_a_disk_that_fills_up_loses_nothing_and_is_told(here):
     """Files end at 60 kB here, so checkpoints cannot be written; once there is room, the run goes on."""
     limit = (60_000, resource.RLIM_INFINITY)

@@ -6,7 +6,7 @@ import pytest
 
 from gam_bench.errors import UserError
 from gam_bench.files import shipped
-from gam_bench.launch.profile import Profile, load
+from gam_bench.launch.slurm.profile import Profile, load, stored
 
 SHIPPED = sorted(path.stem for path in shipped("slurm").glob("*.yaml"))
 
@@ -44,7 +44,7 @@ def test_the_readme_explains_every_key_and_no_other():
         ("partitoin: gpu", "line 1: 'partitoin' is no key of a profile; did you mean 'partition'?"),
         ("cpus: 2\ngpus: two", "line 2: gpus must be a number, got the text 'two'"),
         ("hours: -1", "line 1: hours must be > 0, got -1"),
-        ("runs_per_gpu: 3", "line 1: runs_per_gpu must be ≤ runs_per_job (1), got 3"),
+        ("runs_at_once: 3", "line 1: runs_at_once must be ≤ runs_per_job (1), got 3"),
         ("sbatch: {time: 60}", "line 1: sbatch may not hold 'time': it is set by hours, got {'time': 60}"),
         ("cpus: 1\ncpus: 2", "line 2: 'cpus' is there twice (first on line 1)"),
     ],
@@ -53,6 +53,25 @@ def test_a_mistake_is_told_with_its_line(text: str, complaint: str, tmp_path: Pa
     with pytest.raises(UserError) as caught:
         load(write(tmp_path, text))
     assert str(caught.value).endswith(complaint)
+
+
+def test_an_old_name_of_a_key_is_read_and_noted(tmp_path: Path, capsys):
+    path = write(tmp_path, "runs_per_job: 4\nruns_per_gpu: 2")
+    assert load(path) == Profile(runs_per_job=4, runs_at_once=2)
+    assert capsys.readouterr().err == f"note: {path}, line 2: runs_per_gpu is called runs_at_once now\n"
+    write(tmp_path, "cpus: 1\nruns_per_gpu: 3")
+    with pytest.raises(UserError, match=r"line 2: runs_at_once must be ≤ runs_per_job \(1\), got 3"):
+        load(path)
+    write(tmp_path, "runs_at_once: 1\nruns_per_gpu: 1")
+    with pytest.raises(UserError, match="line 2: 'runs_per_gpu' is the old name of 'runs_at_once', which is"):
+        load(path)
+
+
+def test_the_profile_of_an_old_submit_is_read_in_silence(tmp_path: Path, capsys):
+    old = Profile(gpus=1, runs_per_job=4, runs_at_once=2)
+    (tmp_path / "profile.json").write_text(old.model_dump_json().replace("runs_at_once", "runs_per_gpu"))
+    assert stored(tmp_path / "profile.json") == old
+    assert capsys.readouterr().err == ""
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path):

@@ -76,7 +76,7 @@ def test_jobs_run_the_code_that_was_submitted(cluster):
     (checkout / "gam_bench" / "train" / "run.py").write_text(
         "raise RuntimeError('edited after the submit')\n"
     )
-    (checkout / "gam_bench" / "launch" / "job.py").unlink()
+    (checkout / "gam_bench" / "launch" / "slurm" / "job.py").unlink()
     cluster.slurm("scontrol", "release", ours)
     cluster.finished(1)
 

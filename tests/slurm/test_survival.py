@@ -102,7 +102,7 @@ def test_runs_that_fail_take_no_other_along(cluster):
     """Of four runs in one job one diverges, one has a model that cannot take its images, one is killed."""
     blocks = [{"lr": [1.0e30, 0.05]}, {"model": "test_vit"}, {"epochs": 500}]
     suite = cluster.suite("mates", runs=blocks, batch_size=50)
-    (entry,) = cluster.submit(suite, runs_per_job=4, cpus=2, runs_per_gpu=2)
+    (entry,) = cluster.submit(suite, runs_per_job=4, cpus=2, runs_at_once=2)
     rows = cluster.status(suite)
     (victim,) = [uid for uid in entry["uids"] if rows[uid]["epochs"] == 500]
     cluster.wait(lambda: cluster.epoch(victim) > 2)

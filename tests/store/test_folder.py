@@ -12,6 +12,7 @@ from gam_bench.errors import UserError
 from gam_bench.files import write_atomically
 from gam_bench.store.claim import Claim
 from gam_bench.store.folder import RunFolder, State
+from gam_bench.store.scan import one_run
 from gam_bench.suite.spec import RunSpec
 
 
@@ -45,6 +46,38 @@ def test_states_follow_what_is_in_the_folder(tmp_path, spec):
     folder.write_result({"test_accuracy": 0.5})
     assert folder.state() == State.DONE
     assert {path.name for path in folder.path.glob("error*")} == {"error.txt", "error-1.txt"}
+
+
+def test_a_failure_is_its_state_and_first_line(folder):
+    assert folder.failure() is None
+    folder.write_error("failed: ValueError: diverged", "Traceback\n…")
+    assert folder.failure() == (State.FAILED, "failed: ValueError: diverged")
+    folder.write_error("diverged: the loss is nan")
+    assert folder.failure() == (State.DIVERGED, "diverged: the loss is nan")
+    folder.write_error("")  # a full disk leaves no words, and a failure all the same
+    assert folder.failure() == (State.FAILED, "failed")
+    assert folder.state() == State.FAILED
+    folder.forgive()
+    assert folder.failure() is None
+
+
+def test_every_state_is_over_open_or_running():
+    assert {state for state in State if state.over} == {State.DONE, State.FAILED, State.DIVERGED}
+    assert {state for state in State if state.open} == {State.MISSING, State.STALE}
+    assert {state for state in State if state.failure} == {State.FAILED, State.DIVERGED}
+
+
+def test_a_run_is_found_by_the_unique_beginning_of_its_uid(tmp_path):
+    for uid in ("sam-a-s1-00000000", "sam-a-s1-0000", "sam-b-s1-11111111"):
+        (tmp_path / "runs" / uid).mkdir(parents=True)
+    assert one_run("sam-b", tmp_path) == "sam-b-s1-11111111"
+    assert one_run("sam-a-s1-0000", tmp_path) == "sam-a-s1-0000"  # whole, though another begins so
+    with pytest.raises(UserError, match="2 runs begin with 'sam-a-s1-'"):
+        one_run("sam-a-s1-", tmp_path)
+    with pytest.raises(UserError, match="is called 'sem-b-s1-11111111'; did you mean 'sam-b-s1-11111111'"):
+        one_run("sem-b-s1-11111111", tmp_path)
+    with pytest.raises(UserError, match="no run in"):
+        one_run("sam", tmp_path / "nowhere")
 
 
 def test_the_same_spec_is_welcome_again(folder, spec):

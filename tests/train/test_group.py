@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from gam_bench.launch.local import LocalQueue, Place
+from gam_bench.launch.local.queue import LocalQueue
+from gam_bench.launch.place import Place
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import standings
 from gam_bench.suite.spec import RunSpec
@@ -69,7 +70,7 @@ def test_a_suite_runs_under_the_users_torchrun(tmp_path):
     suite += "settings: [{set: {epochs: 1, batch_size: 250, lr: 0.05}, source: assumed}]\n"
     (tmp_path / "t.yaml").write_text(suite)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += ["-m", "gam_bench", "run", "t.yaml", "--gpus-per-run", "2", "--device", "cpu"]
+    command += ["-m", "gam_bench", "run", "t.yaml", "--processes", "2", "--device", "cpu"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("test accuracy (%)") >= 1

@@ -5,26 +5,25 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gam_bench.launch.local.messages import Order
+from gam_bench.launch.place import Place
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import Standing
-from gam_bench.suite.spec import RunSpec
+from gam_bench.train.switches import Switches
 
 
 def train_together(
-    spec: RunSpec,
-    results: Path,
-    device: str,
-    threads: int,
-    on_epoch: Callable[[dict[str, Any]], None],
-    options: dict[str, Any],
+    order: Order, results: Path, place: Place, on_epoch: Callable[[dict[str, Any]], None]
 ) -> tuple[State, str]:
-    """Train `spec` in `spec.processes` processes, on as many GPUs from `device` on, or on the CPU.
+    """Train a run in its `processes` processes, on as many GPUs from the place's on, or on the CPU.
 
-    `options`: the keyword arguments of `train` that are plain values, `switches` as a mapping.
+    How it ended, and the first line of its error.
     """
+    spec = order.spec
     command = [
         sys.executable,
         "-m",
@@ -34,14 +33,15 @@ def train_together(
     ]
     command += [
         "-m",
-        "gam_bench.train.member",
+        "gam_bench.train.process",
         spec.model_dump_json(),
         str(results),
-        device.partition(":")[0],
+        place.device.partition(":")[0],
     ]
-    command += [json.dumps(options)]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    kind, _, first = device.partition(":")
+    options = {"retry": order.retry, "forecast_seconds": order.forecast_seconds}
+    command += [json.dumps(options | {"switches": asdict(place.switches)})]
+    environment = os.environ | {"OMP_NUM_THREADS": str(place.threads)}
+    kind, _, first = place.device.partition(":")
     if kind == "cuda":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
         own = range(int(first or 0), int(first or 0) + spec.processes)
@@ -68,13 +68,13 @@ def train_together(
             process.terminate()
     if outcome is not None:
         return outcome
-    if folder.state() in (State.FAILED, State.DIVERGED):  # one of the other processes said why
-        return folder.state(), folder.error().partition("\n")[0]
+    if failure := folder.failure():  # one of the other processes said why
+        return failure
     return State.STALE, f"its processes died (exit code {process.returncode}), see {folder.log}"
 
 
 def train_under_torchrun(
-    todo: Sequence[Standing], results: Path, device: str, retry: bool, switches: dict[str, bool]
+    todo: Sequence[Standing], results: Path, device: str, retry: bool, switches: Switches
 ) -> dict[str, State]:
     """Train runs one after another in the group of processes that the user's torchrun started.
 
@@ -83,7 +83,6 @@ def train_under_torchrun(
     """
     from gam_bench.train.group import joined
     from gam_bench.train.run import train
-    from gam_bench.train.switches import Switches
 
     states: dict[str, State] = {}
     with joined(device) as (group, own_device):
@@ -102,7 +101,7 @@ def train_under_torchrun(
                 retry=retry,
                 on_epoch=tell,
                 group=group,
-                switches=Switches(**switches),
+                switches=switches,
             )
             states[uid] = outcome.state
             if group.first:

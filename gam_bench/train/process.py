@@ -1,4 +1,4 @@
-"""One process of a data-parallel run: `torchrun … -m gam_bench.train.member SPEC RESULTS DEVICE OPTIONS`.
+"""One process of a data-parallel run: `torchrun … -m gam_bench.train.process SPEC RESULTS DEVICE OPTIONS`.
 
 SPEC is JSON, OPTIONS a JSON mapping of `train`'s retry, forecast_seconds and switches, `{}` for none.
 The first process writes a JSON line for each epoch and one for the outcome.
@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gam_bench.store.folder import State
 from gam_bench.suite.spec import RunSpec
 from gam_bench.train.group import joined
 from gam_bench.train.run import train
@@ -36,7 +35,7 @@ def main(spec: str, results: str, device: str, options: str) -> None:
         )
         if group.first:
             tell({"state": outcome.state, "message": outcome.message})
-    if outcome.state in (State.FAILED, State.DIVERGED):
+    if outcome.state.failure:
         sys.exit(1)  # so that torchrun or srun ends the others, too
 
 

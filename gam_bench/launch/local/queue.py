@@ -6,13 +6,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
-from gam_bench.launch.worker import work
+from gam_bench.launch.local.messages import Ended, Epoch, Order, Ready
+from gam_bench.launch.local.worker import work
+from gam_bench.launch.place import Place
 from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing
 
@@ -25,16 +27,6 @@ class Watcher(Protocol):
     def epoch(self, uid: str, metrics: dict[str, Any]) -> None: ...
 
     def ended(self, uid: str, state: State, message: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where and how a worker computes: a torch device, its number of CPU threads, and the run's switches."""
-
-    device: str
-    threads: int
-    compile: bool = False
-    cuda_graph: bool = False
 
 
 @dataclass
@@ -85,8 +77,7 @@ class LocalQueue:
     def _start(self, place: Place) -> _Worker:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        arguments = (there, str(self._results), *astuple(place))
-        process = context.Process(target=work, args=arguments, daemon=False)
+        process = context.Process(target=work, args=(there, self._results, place), daemon=False)
         process.start()
         there.close()
         return _Worker(process, here, place)
@@ -95,18 +86,17 @@ class LocalQueue:
         self, worker: _Worker, waiting: deque[Standing], ended: dict[str, State], retry: bool
     ) -> None:
         try:
-            message = worker.connection.recv()
+            message: Ready | Epoch | Ended = worker.connection.recv()
         except (EOFError, ConnectionResetError):
             self._bury(worker, waiting, ended)
             return
-        if message[0] == "epoch":
-            self._watcher.epoch(*message[1:])
+        if isinstance(message, Epoch):
+            self._watcher.epoch(message.uid, message.metrics)
             return
-        if message[0] == "end":
-            uid, state, text = message[1:]
-            ended[uid] = state
+        if isinstance(message, Ended):
+            ended[message.uid] = message.state
             worker.standing = None
-            self._watcher.ended(uid, state, text)
+            self._watcher.ended(message.uid, message.state, message.message)
         if not waiting:
             with suppress(OSError):  # it may have died already
                 worker.connection.send(None)
@@ -115,7 +105,7 @@ class LocalQueue:
         self._watcher.started(worker.standing)
         run = worker.standing.run
         try:
-            worker.connection.send((run.spec.model_dump_json(), retry, self._forecasts.get(run.uid)))
+            worker.connection.send(Order(run.spec, retry, self._forecasts.get(run.uid)))
         except OSError:  # it died between its last word and this one
             self._bury(worker, waiting, ended)
 

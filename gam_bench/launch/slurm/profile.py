@@ -1,6 +1,9 @@
 """A launch profile: what the jobs of a cluster ask for. Resources live here and never in a suite."""
 
+import json
 import math
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from gam_bench.errors import UserError, complaints, did_you_mean
 from gam_bench.files import shipped
 from gam_bench.suite import yaml
+from gam_bench.train.switches import Switches
 
 DEFAULT_MINUTES = 240
 """The time limit when neither the profile nor a forecast says one: a run that takes longer is requeued."""
@@ -37,6 +41,10 @@ _OURS = {
 """sbatch's options that jobs set themselves, and what sets them."""
 
 
+_RENAMED = {"runs_per_gpu": "runs_at_once"}
+"""Old names of keys, which are still read."""
+
+
 class Profile(BaseModel):
     """The keys of a profile file. GPUs, CPUs and memory are for one process, which is what most runs are."""
 
@@ -55,7 +63,7 @@ class Profile(BaseModel):
     hours: float | None = Field(None, gt=0, description="time limit of a job; none: from the forecast")
     processes_per_node: int = Field(8, gt=0, description="of a run with several processes")
     runs_per_job: int = Field(1, gt=0, description="short runs that share a job")
-    runs_per_gpu: int = Field(
+    runs_at_once: int = Field(
         1, gt=0, description="of those, how many at once; they share the GPU, or the CPUs"
     )
     jobs_at_once: int | None = Field(None, gt=0, description="of one submit; none: what the cluster allows")
@@ -67,7 +75,7 @@ class Profile(BaseModel):
     python: str | None = Field(None, description="the interpreter on the nodes; none: the one that submits")
     sbatch: dict[str, str | int | bool] = Field({}, description="any other option of sbatch")
 
-    @field_validator("runs_per_gpu")
+    @field_validator("runs_at_once")
     @classmethod
     def _in_one_job(cls, at_once: int, others: ValidationInfo) -> int:
         if at_once > others.data.get("runs_per_job", at_once):
@@ -81,6 +89,10 @@ class Profile(BaseModel):
             if option in _OURS:
                 raise ValueError(f"may not hold {option!r}: it is set by {_OURS[option]}")
         return options
+
+    @property
+    def switches(self) -> Switches:
+        return Switches(self.compile, self.cuda_graph)
 
     def parameters(self, processes: int, minutes: int) -> dict[str, Any]:
         """What sbatch is asked for a job whose runs have so many processes, in submitit's names.
@@ -119,8 +131,14 @@ def load(name: str) -> Profile:
     """
     path = _find(name)
     content = yaml.read(path)
+    for old in _RENAMED.keys() & content.keys():
+        where = f"{path}, line {content.lines[old]}"
+        if _RENAMED[old] in content:
+            raise UserError(f"{where}: {old!r} is the old name of {_RENAMED[old]!r}, which is there too")
+        print(f"note: {where}: {old} is called {_RENAMED[old]} now", file=sys.stderr)
+    lines = _renamed(content.lines)
     try:
-        return Profile.model_validate(content)
+        return Profile.model_validate(_renamed(content))
     except ValidationError as error:
         mistakes = []
         for found, (where, complaint) in zip(error.errors(), complaints(error), strict=True):
@@ -130,8 +148,17 @@ def load(name: str) -> Profile:
                     repr(key),
                     f"is no key of a profile{did_you_mean(key, Profile.model_fields)}",
                 )
-            mistakes.append(f"{path}, line {content.lines[key]}: {where} {complaint}")
+            mistakes.append(f"{path}, line {lines[key]}: {where} {complaint}")
         raise UserError("\n".join(dict.fromkeys(mistakes))) from None
+
+
+def stored(path: Path) -> Profile:
+    """The profile that a submit left beside its jobs."""
+    return Profile.model_validate(_renamed(json.loads(path.read_bytes())))
+
+
+def _renamed(keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {_RENAMED.get(key, key): value for key, value in keys.items()}
 
 
 def _find(name: str) -> Path:

@@ -14,13 +14,13 @@ import submitit
 from submitit.helpers import clean_env, environment_variables
 
 from gam_bench.errors import UserError
-from gam_bench.launch import queue, snapshot
 from gam_bench.launch.forecast import Forecast, passes
-from gam_bench.launch.job import Job
-from gam_bench.launch.ledger import Entry, Ledger, not_queued, user
-from gam_bench.launch.local import Place
+from gam_bench.launch.place import Place
 from gam_bench.launch.plan import Plan, plan
-from gam_bench.launch.profile import DEFAULT_MINUTES, Profile
+from gam_bench.launch.slurm import snapshot, squeue
+from gam_bench.launch.slurm.job import Job
+from gam_bench.launch.slurm.ledger import Entry, Ledger, not_queued, user
+from gam_bench.launch.slurm.profile import DEFAULT_MINUTES, Profile
 from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing, standings
 from gam_bench.suite.suite import Run
@@ -61,10 +61,10 @@ def propose(
 
     Raises QueueUnknown when SLURM does not answer.
     """
-    largest = largest or queue.largest_array()
+    largest = largest or squeue.largest_array()
     ledger = Ledger(results)
     what = plan(standings(runs, results), retry_failed=retry_failed, force=force)
-    todo = not_queued(what.todo, ledger.entries(), queue.queued(ledger.users()))
+    todo = not_queued(what.todo, ledger.entries(), squeue.queued(ledger.users()))
     forecast = Forecast.from_records(what.standings, results)
     return Proposal(what, len(what.todo) - len(todo), forecast, arrays(todo, profile, forecast, largest))
 
@@ -114,7 +114,7 @@ def submit(proposal: Proposal, profile: Profile, suite: str, results: Path) -> l
     for standing in (s for array in planned for job in array.jobs for s in job):
         if standing.state == State.DONE:
             standing.folder.set_aside()
-        elif standing.state in (State.FAILED, State.DIVERGED):
+        elif standing.state.failure:
             standing.folder.forgive()
         standing.folder.begin(standing.run.spec)
     results = results.resolve()
@@ -137,7 +137,7 @@ def parameters(array: Array, profile: Profile, share: int = 1) -> dict[str, obje
     """What sbatch is asked for an array, in submitit's names; `share` arrays divide `jobs_at_once`."""
     at_once = profile.jobs_at_once
     return profile.parameters(array.processes, array.minutes) | {
-        "job_name": queue.JOB_NAME,
+        "job_name": squeue.JOB_NAME,
         "array_parallelism": max(1, at_once // share) if at_once else len(array.jobs),
         "stderr_to_stdout": True,
         "srun_args": ["--kill-on-bad-exit=1"],
@@ -145,17 +145,12 @@ def parameters(array: Array, profile: Profile, share: int = 1) -> dict[str, obje
 
 
 def _job(array: Array, runs: Sequence[Standing], profile: Profile, forecast: Forecast, results: Path) -> Job:
-    at_once = profile.runs_per_gpu if array.processes == 1 else 1
+    at_once = profile.runs_at_once if array.processes == 1 else 1
     return Job(
         specs=[standing.run.spec.model_dump_json() for standing in runs],
         forecasts=[forecast.seconds(standing) for standing in runs],
         results=results,
-        place=Place(
-            "cuda:0" if profile.gpus else "cpu",
-            max(1, profile.cpus // at_once),
-            profile.compile,
-            profile.cuda_graph,
-        ),
+        place=Place("cuda:0" if profile.gpus else "cpu", max(1, profile.cpus // at_once), profile.switches),
         at_once=at_once,
         minutes=array.minutes,
     )

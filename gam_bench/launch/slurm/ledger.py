@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gam_bench.errors import UserError
-from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing
 
 
@@ -82,8 +81,7 @@ class Ledger:
 def not_queued(todo: Iterable[Standing], entries: Iterable[Entry], jobs: Container[str]) -> list[Standing]:
     """Those of `todo` that none of the live `jobs` holds; a job is through with its failed runs."""
     last = last_of_each_run(entries)
-    through = (State.FAILED, State.DIVERGED, State.DONE)
-    return [s for s in todo if s.state in through or s.run.uid not in last or last[s.run.uid].job not in jobs]
+    return [s for s in todo if s.state.over or s.run.uid not in last or last[s.run.uid].job not in jobs]
 
 
 def last_of_each_run(entries: Iterable[Entry]) -> dict[str, Entry]:

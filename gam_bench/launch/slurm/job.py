@@ -16,9 +16,10 @@ from typing import Any
 from submitit.helpers import DelayedSubmission, TorchDistributedEnvironment
 
 from gam_bench.hardware import gpu_names
-from gam_bench.launch import queue
 from gam_bench.launch.forecast import passes
-from gam_bench.launch.local import LocalQueue, Place
+from gam_bench.launch.local.queue import LocalQueue
+from gam_bench.launch.place import Place
+from gam_bench.launch.slurm import squeue
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import Standing, standings
 from gam_bench.suite.spec import RunSpec
@@ -49,7 +50,7 @@ class Job:
     def __call__(self) -> None:
         signal.signal(signal.SIGTERM, _terminated)
         found = self._standings()
-        todo = [s for s in found if s.state not in (State.DONE, State.FAILED, State.DIVERGED)]
+        todo = [s for s in found if not s.state.over]
         print(f"{_node()}: {len(todo)} of {len(found)} runs to do", flush=True)
         if self.place.device != "cpu" and not gpu_names():
             raise RuntimeError(f"the profile asks for a GPU, and {_node()} shows none")
@@ -106,10 +107,9 @@ class Job:
 
         from gam_bench.train.group import joined
         from gam_bench.train.run import train
-        from gam_bench.train.switches import Switches
 
         retry = int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
-        if standing.state == State.DONE or (standing.state in (State.FAILED, State.DIVERGED) and not retry):
+        if standing.state == State.DONE or (standing.state.failure and not retry):
             return
         torch.set_num_threads(self.place.threads)
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
@@ -123,11 +123,11 @@ class Job:
                 retry=retry,
                 on_epoch=lambda metrics: log.epoch(uid, metrics),
                 group=group,
-                switches=Switches(self.place.compile, self.place.cuda_graph),
+                switches=self.place.switches,
                 forecast_seconds=self.forecasts[0],
             )
         log.ended(uid, outcome.state, outcome.message)
-        if outcome.state in (State.FAILED, State.DIVERGED):
+        if outcome.state.failure:
             sys.exit(1)  # srun ends the other tasks then
 
 
@@ -147,7 +147,7 @@ class _Log:
 
     def ended(self, uid: str, state: State, message: str) -> None:
         print(f"{uid}: {state}{f', {message}' if message else ''}", flush=True)
-        if state in (State.FAILED, State.DIVERGED):
+        if state.failure:
             print(RunFolder.of(self._job.results, uid).error(), flush=True)
 
 
@@ -169,8 +169,8 @@ def _leave() -> None:
     if os.environ.get("SLURM_PROCID", "0") != "0":
         signal.pause()  # the first task speaks for all, and a task that ends makes it fail
     try:
-        state = queue.state_of(os.environ["SLURM_JOB_ID"])
-    except queue.QueueUnknown as unknown:
+        state = squeue.state_of(os.environ["SLURM_JOB_ID"])
+    except squeue.QueueUnknown as unknown:
         state = str(unknown)
     print(f"stopped by SLURM ({state}); every finished epoch is kept", flush=True)
     if state == "RUNNING":

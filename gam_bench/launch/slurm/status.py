@@ -1,10 +1,10 @@
 """How the runs of a suite stand, joined from their folders and the queue."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gam_bench.launch import queue
-from gam_bench.launch.ledger import Entry, last_of_each_run
+from gam_bench.launch.slurm.ledger import Entry, last_of_each_run
+from gam_bench.launch.slurm.squeue import Job
 from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing
 
@@ -30,13 +30,21 @@ class Row:
     note: str
 
 
-def rows(standings: Sequence[Standing], entries: Iterable[Entry], jobs: Mapping[str, queue.Job]) -> list[Row]:
-    """A row a run, busiest state first. Asks sacct, once, how the jobs of interrupted runs ended."""
+def left_runs(standings: Iterable[Standing], entries: Iterable[Entry], jobs: Container[str]) -> set[str]:
+    """The jobs that are gone and left runs open; how they ended, only accounting can say."""
+    last = last_of_each_run(entries)
+    gone = {last[s.run.uid].job for s in standings if s.state.open and s.run.uid in last}
+    return {job for job in gone if job not in jobs}
+
+
+def rows(
+    standings: Sequence[Standing],
+    entries: Iterable[Entry],
+    jobs: Mapping[str, Job],
+    ended: Mapping[str, str],
+) -> list[Row]:
+    """A row a run, busiest state first, from what squeue said of live `jobs` and sacct of `ended` ones."""
     last = {uid: entry.job for uid, entry in last_of_each_run(entries).items()}
-    idle = (State.MISSING, State.STALE)
-    ended = queue.ended(
-        {last[s.run.uid] for s in standings if s.state in idle and s.run.uid in last} - jobs.keys()
-    )
     found = []
     for standing in standings:
         job = last.get(standing.run.uid)
@@ -44,17 +52,17 @@ def rows(standings: Sequence[Standing], entries: Iterable[Entry], jobs: Mapping[
     return sorted(found, key=lambda row: ORDER.index(row.state))
 
 
-def _row(standing: Standing, job_id: str | None, job: queue.Job | None, end: str) -> Row:
+def _row(standing: Standing, job_id: str | None, job: Job | None, end: str) -> Row:
     state: str = standing.state
     node = seconds_left = None
     note = ""
-    if standing.state in (State.FAILED, State.DIVERGED):
-        note = standing.folder.error().partition("\n")[0].partition(": ")[2]
+    if failure := standing.folder.failure() if standing.state.failure else None:
+        note = failure.line.partition(": ")[2]
     elif standing.state == State.RUNNING and job is not None:
         node, seconds_left = job.node, job.seconds_left
-    elif standing.state in (State.MISSING, State.STALE) and job is not None:
+    elif standing.state.open and job is not None:
         state, note = QUEUED, "waits its turn in its job" if job.running else job.reason
-    elif standing.state in (State.MISSING, State.STALE) and job_id is not None:
+    elif standing.state.open and job_id is not None:
         note = f"its job ended: {end.lower().replace('_', ' ')}" if end else "its job has ended"
     metrics = standing.folder.metrics() if standing.epoch and not standing.result else []
     accuracy = standing.result["test_accuracy"] if standing.result else None
@@ -74,8 +82,9 @@ def _row(standing: Standing, job_id: str | None, job: queue.Job | None, end: str
 def exit_code(found: Sequence[Row]) -> int:
     """0: all done; 1: some failed or diverged; 3: some queued or running; 4: the rest must be submitted."""
     states = {row.state for row in found}
-    if states & {State.FAILED, State.DIVERGED}:
+    known = {State(state) for state in states - {QUEUED}}
+    if any(state.failure for state in known):
         return 1
-    if states & {QUEUED, State.RUNNING}:
+    if QUEUED in states or State.RUNNING in known:
         return 3
-    return 4 if states & {State.MISSING, State.STALE} else 0
+    return 4 if any(state.open for state in known) else 0

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gam_bench.launch.local import LocalQueue, Place
+from gam_bench.launch.local.queue import LocalQueue
+from gam_bench.launch.place import Place
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import standings
 from gam_bench.suite.spec import RunSpec
