@@ -16,7 +16,7 @@ def command(
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
-    margin: Margin = 0.5,
+    margin: Margin = None,
 ) -> None:
     """Write a page with scoreboard, tables, learning curves, cost, flatness, every run, setting and
     environment.
@@ -30,4 +30,4 @@ def command(
     from gam_bench.results.files import gather
 
     frame = gather(sources, results, seeds, only, curves=True)
-    write_output(output or results / "report.html", page(frame, margin / 100))
+    write_output(output or results / "report.html", page(frame, None if margin is None else margin / 100))

@@ -30,7 +30,7 @@ def command(
     metric: Annotated[
         str, typer.Option(metavar="METRIC,…", help="Result columns, the main one first [test_accuracy, …].")
     ] = "",
-    margin: Margin = 0.5,
+    margin: Margin = None,
     output: Output = None,
 ) -> None:
     """Compare optimizers: mean ± sd, paired differences, cost, and the published figure beside the measured
@@ -44,7 +44,9 @@ def command(
     from gam_bench.results.files import gather
 
     frame = gather(sources, results, seeds, only, environment=False)
-    made = table.build(frame, _list(metric), _list(rows), _list(columns), margin / 100)
+    made = table.build(
+        frame, _list(metric), _list(rows), _list(columns), None if margin is None else margin / 100
+    )
     if output is not None:
         write_output(output, render.render(made, format))
     elif format == Format.TERMINAL:

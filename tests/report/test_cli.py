@@ -44,7 +44,7 @@ def test_table_as_asked(call, tmp_path):
         "table", "SUITE", "--results", "RESULTS", "--format", "json", "--metric", "lambda_max,test_loss",
         "--only", "optimizer=sgd,gam", "--seeds", "0,1",
     )  # fmt: skip
-    cells = json.loads(text)
+    cells = json.loads(text)["cells"]
     assert {cell["optimizer"] for cell in cells} == {"sgd", "gam"}
     assert {cell["metric"] for cell in cells} == {"lambda_max", "test_loss"}
     assert {cell["planned"] for cell in cells} == {2}
