@@ -7,6 +7,9 @@ from pathlib import Path
 
 from gam_bench.errors import UserError
 
+RESULTS = Path("results")
+"""Where run folders are unless the user says otherwise."""
+
 
 def shipped(*parts: str) -> Path:
     """A file or folder of the project: from the wheel when installed, else from the checkout."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import gam_bench
-from gam_bench.cli import verbs
+from gam_bench.cli import plain, verbs
 from gam_bench.errors import UserError
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ def _options(
 
 def main() -> None:
     """Run the command line. Bad input is one line on stderr and exit code 2, never a traceback."""
+    plain.on_narrow_terminals()
     try:
         app([*_current(sys.argv[1:])])
     except UserError as error:

@@ -41,6 +41,8 @@ def command(
     frame = gather([suite], results, seeds, only, curves=True)
     if frame.empty:
         raise UserError(f"{suite} holds no runs")
+    if (frame["state"] == "missing").all():
+        raise UserError(f"no run of {suite} was begun in {results}; --results names the folder")
     name = str(frame["suite"].iat[0]) or Path(suite).stem
     path = output or results / name / f"runs.{format.value}"
     write(frame, path)

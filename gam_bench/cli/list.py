@@ -1,5 +1,6 @@
 """`gam-bench list`: what there is to choose from."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from fnmatch import fnmatch
@@ -12,7 +13,9 @@ from rich.table import Table
 from gam_bench.data.catalog import AUGMENTATIONS, DATASETS
 from gam_bench.models import catalog as models
 from gam_bench.optim.catalog import OPTIMIZERS
+from gam_bench.results.published import figures
 from gam_bench.suite.file import find, read, suite_names
+from gam_bench.suite.sources import known_sources
 
 Rows = Sequence[tuple[str, ...]]
 
@@ -23,15 +26,16 @@ class Kind(StrEnum):
     DATASETS = "datasets"
     OPTIMIZERS = "optimizers"
     AUGMENTATIONS = "augmentations"
+    PUBLISHED = "published"
 
 
 def command(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     pattern: Annotated[str, typer.Argument(help="Only names like this, with * and ?.")] = "*",
 ) -> None:
-    """List suites, models, data sets, optimizers or augmentations.
+    """List suites, models, data sets, optimizers, augmentations or sources of published figures.
 
-    Examples: `gam-bench list suites` · `gam-bench list models 'resnet*_cifar'`
+    Examples: `gam-bench list suites` · `gam-bench list models 'resnet*_cifar'` · `gam-bench list published`
     """
     rows = [row for row in _ROWS[kind]() if fnmatch(row[0], pattern)]
     if not rows:
@@ -84,10 +88,22 @@ def _augmentations() -> Rows:
     return [(name, entry.description) for name, entry in AUGMENTATIONS.items()]
 
 
+def _published() -> Rows:
+    """Source, how many figures of which tables, citation; for `table --published`."""
+    tables: dict[str, Counter[str]] = {}
+    for figure in figures():
+        tables.setdefault(figure.source, Counter())[figure.table] += 1
+    return [
+        (source, f"{found.total()} figures", ", ".join(found), known_sources()[source])
+        for source, found in tables.items()
+    ]
+
+
 _ROWS: dict[Kind, Callable[[], Rows]] = {
     Kind.SUITES: _suites,
     Kind.MODELS: _models,
     Kind.DATASETS: _datasets,
     Kind.OPTIMIZERS: _optimizers,
     Kind.AUGMENTATIONS: _augmentations,
+    Kind.PUBLISHED: _published,
 }

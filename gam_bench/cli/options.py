@@ -1,10 +1,13 @@
 """The arguments and options that several verbs share, and what they mean."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gam_bench.errors import UserError
+from gam_bench.files import RESULTS as RESULTS
 from gam_bench.suite.select import chosen
 from gam_bench.suite.suite import Run, Suite
 
@@ -41,6 +44,19 @@ Sources = Annotated[
         metavar="SUITE|FILE…", help="A suite, or results: run folders' folder, runs.jsonl, runs.csv."
     ),
 ]
+SomeSources = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SUITE|FILE…]", help="A suite, or results: run folders' folder, runs.jsonl, runs.csv."
+    ),
+]
+Published = Annotated[
+    str,
+    typer.Option(
+        metavar="SOURCE",
+        help="Instead of runs: what a source published (`gam-bench list published`), its figures compared.",
+    ),
+]
 Margin = Annotated[
     float | None,
     typer.Option(
@@ -52,8 +68,6 @@ Margin = Annotated[
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
-RESULTS = Path("results")
-
 
 def planned(
     name: str, seeds: str = "", only: list[str] | None = None, processes: int | None = None
@@ -61,3 +75,15 @@ def planned(
     """The suite and the chosen ones of its runs. Raises UserError for anything unknown."""
     suite, runs = chosen(name, seeds, only or [])
     return suite, [run.changed(processes=processes) for run in runs] if processes else runs
+
+
+def either(sources: Sequence[str] | None, published: str, given: Sequence[object]) -> list[str]:
+    """The sources of runs, none where `published` names figures. Raises UserError unless it is one of both.
+
+    `given`: the options that choose among runs.
+    """
+    if published and (sources or any(given)):
+        raise UserError("--published takes no runs, and nothing that chooses among them")
+    if not published and not sources:
+        raise UserError("name a suite or a file of results, or --published SOURCE")
+    return list(sources or ())

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from gam_bench.cli.options import RESULTS, Margin, Only, Results, Seeds, Sources
+from gam_bench.cli.options import RESULTS, Margin, Only, Published, Results, Seeds, SomeSources, either
 
 
 def command(
-    sources: Sources,
+    sources: SomeSources = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="[default: RESULTS/report.html]")
     ] = None,
@@ -17,6 +17,7 @@ def command(
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
     margin: Margin = None,
+    published: Published = "",
 ) -> None:
     """Write a page with scoreboard, tables, learning curves, cost, flatness, every run, setting and
     environment.
@@ -24,10 +25,17 @@ def command(
     It needs no network, and reads well on a phone and in print.
 
     Examples: `gam-bench report quickstart` · `gam-bench report results/cifar100/runs.jsonl -o cifar100.html`
+    · `gam-bench report --published Waterloo -o waterloo.html`
     """
     from gam_bench.files import write_output
-    from gam_bench.report.page import page
+    from gam_bench.report import published as papers
+    from gam_bench.report.page import of_published, page
     from gam_bench.results.files import gather
 
-    frame = gather(sources, results, seeds, only, curves=True)
-    write_output(output or results / "report.html", page(frame, None if margin is None else margin / 100))
+    named = either(sources, published, (seeds, only))
+    if published:
+        text = of_published(papers.build(published))
+    else:
+        frame = gather(named, results, seeds, only, curves=True)
+        text = page(frame, None if margin is None else margin / 100)
+    write_output(output or results / "report.html", text)

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from gam_bench.cli.options import RESULTS, Margin, Only, Output, Results, Seeds, Sources
+from gam_bench.cli.options import (
+    RESULTS,
+    Margin,
+    Only,
+    Output,
+    Published,
+    Results,
+    Seeds,
+    SomeSources,
+    either,
+)
 
 
 class Format(StrEnum):
@@ -18,7 +28,7 @@ class Format(StrEnum):
 
 
 def command(
-    sources: Sources,
+    sources: SomeSources = None,
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
@@ -31,22 +41,28 @@ def command(
         str, typer.Option(metavar="METRIC,…", help="Result columns, the main one first [test_accuracy, …].")
     ] = "",
     margin: Margin = None,
+    published: Published = "",
     output: Output = None,
 ) -> None:
     """Compare optimizers: mean ± sd, paired differences, cost, and the published figure beside the measured
     one.
 
     Examples: `gam-bench table quickstart` · `gam-bench table cifar100 --format latex -o table.tex` ·
-    `gam-bench table results/cifar100/runs.jsonl --metric lambda_max`
+    `gam-bench table results/cifar100/runs.jsonl --metric lambda_max` ·
+    `gam-bench table --published Waterloo`
     """
     from gam_bench.files import write_output
+    from gam_bench.report import published as papers
     from gam_bench.report import render, table
     from gam_bench.results.files import gather
 
-    frame = gather(sources, results, seeds, only, environment=False)
-    made = table.build(
-        frame, _list(metric), _list(rows), _list(columns), None if margin is None else margin / 100
-    )
+    named = either(sources, published, (seeds, only, rows, columns))
+    if published:
+        made = papers.build(published, _list(metric))
+    else:
+        frame = gather(named, results, seeds, only, environment=False)
+        within = None if margin is None else margin / 100
+        made = table.build(frame, _list(metric), _list(rows), _list(columns), within)
     if output is not None:
         write_output(output, render.render(made, format))
     elif format == Format.TERMINAL:

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any
@@ -21,6 +21,8 @@ from gam_bench.results.figures import Figure
 from gam_bench.results.frame import settings as settings_of
 from gam_bench.results.frame import varying
 
+VARIANTS = 3
+"""So many values of a setting that one optimizer alone varies stand side by side as columns."""
 TASK = ("dataset", "label_noise", "model", "augmentation")
 """What a row of a table is about, by default."""
 
@@ -69,7 +71,8 @@ class Sample:
 class Cell:
     """Runs with equal settings, one a seed.
 
-    `key`: the settings that tell cells of the table apart. `samples`: what was measured, the table's main
+    `key`: the settings that tell cells of the table apart; those in `variants` tell the columns of an
+    optimizer apart (see `following`). `samples`: what was measured, the table's main
     figure first. `states`: how many runs are in each state. `numerics`: seed → numerics version of the
     finished runs, and `machines`: seed → their device and threads. `diverged`: the seeds whose training
     diverged. `assumed`: how many of the settings no source gives; None if unknown. `published`: the
@@ -80,6 +83,7 @@ class Cell:
     settings: dict[str, Any]
     samples: tuple[Sample, ...]
     states: Counter[str]
+    variants: Mapping[str, frozenset[str]] = field(default_factory=dict)
     numerics: dict[int, int] = field(default_factory=dict)
     machines: dict[int, Machine] = field(default_factory=dict)
     diverged: frozenset[int] = frozenset()
@@ -109,12 +113,17 @@ class Cell:
 
     @property
     def row(self) -> tuple[Any, ...]:
-        """The settings that tell cells apart, but for the optimizer."""
-        return tuple(value for name, value in self.key.items() if name != "optimizer")
+        """The settings that tell cells apart, but for the optimizer and its variants."""
+        return tuple(value for name, value in self.key.items() if name not in ("optimizer", *self.variants))
 
     @property
     def optimizer(self) -> str:
         return str(self.settings["optimizer"])
+
+    @property
+    def variant(self) -> dict[str, Any]:
+        """What tells this cell from others of its row and optimizer: `{"batch_size": 256}`."""
+        return {name: self.key[name] for name, having in self.variants.items() if self.optimizer in having}
 
     @property
     def planned(self) -> int:
@@ -141,6 +150,23 @@ def telling(table: pd.DataFrame) -> list[str]:
     return task + [name for name in others if (per_group[name] > 1).any()]
 
 
+def following(table: pd.DataFrame) -> dict[str, frozenset[str]]:
+    """The telling settings that one optimizer alone has several of on one task, with that optimizer.
+
+    They make columns of that optimizer (GAM in batches of 128 and of 256) beside the one of the others, and
+    no rows, in which it would stand alone. More than `VARIANTS` of them are a sweep, and make rows.
+    Epochs and base are part of what is asked, and always make rows.
+    """
+    task = varying(table, [name for name in TASK if name in table])
+    found = {}
+    for name in (name for name in telling(table) if name not in (*TASK, "epochs", "base")):
+        counts = table.groupby([*task, "optimizer"], dropna=False, sort=False)[name].nunique(dropna=False)
+        having = frozenset(counts[counts > 1].index.get_level_values("optimizer"))
+        if len(having) == 1 < table["optimizer"].nunique() and counts.max() <= VARIANTS:
+            found[name] = having
+    return found
+
+
 def check_key(table: pd.DataFrame, names: Sequence[str]) -> None:
     """Raise UserError for an unknown setting, or when `names` would leave different runs in one cell."""
     known = settings_of(table)
@@ -162,9 +188,16 @@ def check_key(table: pd.DataFrame, names: Sequence[str]) -> None:
 
 
 def cells(
-    table: pd.DataFrame, key: Sequence[str], metrics: Sequence[Figure], margin: float = MARGIN
+    table: pd.DataFrame,
+    key: Sequence[str],
+    metrics: Sequence[Figure],
+    margin: float = MARGIN,
+    variants: Mapping[str, frozenset[str]] | None = None,
 ) -> list[Cell]:
-    """All cells in order of first appearance, judged by the first of `metrics` within `margin`."""
+    """All cells in order of first appearance, judged by the first of `metrics` within `margin`.
+
+    `variants`: those of `key` that make columns and no rows (see `following`).
+    """
     constant = [name for name in settings_of(table) if name != "seed"]
     columns = [(metric, _column(table, metric.name)) for metric in metrics]
     states, seeds, uids = table["state"].tolist(), table["seed"].tolist(), table["uid"].tolist()
@@ -186,6 +219,7 @@ def cells(
             settings=settings,
             samples=samples,
             states=Counter(states[row] for row in rows),
+            variants=variants or {},
             numerics={seeds[row]: int(numerics[row]) for row in done},
             machines=ran_on,
             diverged=frozenset(seeds[row] for row in rows if states[row] == "diverged"),

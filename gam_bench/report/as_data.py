@@ -8,10 +8,11 @@ from typing import Any
 
 from gam_bench.compare.answer import Answer, Scope
 from gam_bench.compare.cell import TASK, Cell, Sample
+from gam_bench.compare.gap import Gap
 from gam_bench.compare.paired import Comparison
 from gam_bench.compare.pairs import Finding
 from gam_bench.compare.verdict import Judgement
-from gam_bench.report.table import Table
+from gam_bench.report.layout import Table
 from gam_bench.report.words import conclusion, differences, shown
 
 
@@ -97,13 +98,18 @@ def _estimate(found: Comparison | None) -> dict[str, Any]:
 
 def records(table: Table) -> list[dict[str, Any]]:
     """Each cell as JSON: settings, mean, sd, n, planned, what it was compared with, what is published."""
+    if table.data is not None:
+        return table.data
     compared: dict[tuple[str, tuple[Any, ...]], list[Finding]] = {}
     for finding in [*(found for _, found in table.findings), *table.further]:
         compared.setdefault((finding.metric.name, finding.one.place), []).append(finding)
+    beside: dict[tuple[Any, ...], list[Gap]] = {}
+    for _, gap in table.gaps:
+        beside.setdefault(gap.finding.one.place, []).append(gap)
     return [
         _measured(cell, cell.sample(metric.name))
         | {"comparisons": [_comparison(f) for f in compared.get((metric.name, cell.place), [])]}
-        | (_judged(cell) if metric == table.metrics[0] else {})
+        | (_judged(cell, beside.get(cell.place, [])) if metric == table.metrics[0] else {})
         for cell in table.cells
         for metric in table.metrics
     ]
@@ -129,7 +135,7 @@ def _measured(cell: Cell, sample: Sample) -> dict[str, Any]:
     }
 
 
-def _judged(cell: Cell) -> dict[str, Any]:
+def _judged(cell: Cell, gaps: list[Gap]) -> dict[str, Any]:
     """What is published of the cell's main figure; `verdict`: that on the best supported same recipe."""
     return {
         "published": [
@@ -147,6 +153,20 @@ def _judged(cell: Cell) -> dict[str, Any]:
             for match in cell.published
         ],
         "verdict": _verdict(cell.judgement),
+        "gaps": [_gap(gap) for gap in gaps],
+    }
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    figure = gap.published.one.figure
+    return {
+        "with": gap.finding.other.optimizer,
+        "source": figure.source,
+        "table": figure.table,
+        "measured": gap.measured,
+        "published": gap.published.difference,
+        "margin": gap.margin,
+        "verdict": _verdict(gap.judgement),
     }
 
 
@@ -184,12 +204,14 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
                 flat |= _level(entry, _NUMBERED[key] if place == 1 else f"{_NUMBERED[key]}_{place}")
         elif key == "verdict" and isinstance(value, dict):
             flat |= {"verdict": value["verdict"], "seeds_to_decide": value["seeds"]}
+        elif key == "settings":
+            flat[key] = " ".join(f"{name}={setting}" for name, setting in value.items())
         else:
             flat |= _level({key: value})
     return {key: "" if value is None else value for key, value in flat.items()}
 
 
-_NUMBERED = {"comparisons": "compared", "published": "published"}
+_NUMBERED = {"comparisons": "compared", "published": "published", "gaps": "gap"}
 
 
 def _level(entry: dict[str, Any], prefix: str = "") -> dict[str, Any]:

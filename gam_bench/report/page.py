@@ -12,8 +12,9 @@ import pandas as pd
 from gam_bench.compare import cost
 from gam_bench.compare.verdict import tally
 from gam_bench.report import claims, notes, page_tables, plots
+from gam_bench.report.layout import Table
 from gam_bench.report.render import sentences
-from gam_bench.report.table import Table, build
+from gam_bench.report.table import build
 from gam_bench.report.words import hours
 from gam_bench.suite.sources import known_sources
 
@@ -29,11 +30,7 @@ def page(frame: pd.DataFrame, margin: float | None = None) -> str:
     """The report of these runs as HTML; `frame` should have curves and environment (see `frame.load`)."""
     table = build(frame, margin=margin)
     drawn, more = _tasks(frame)
-    assets = Path(__file__).parent / "assets"
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
-    )
-    return environment.from_string((assets / "page.html").read_text(encoding="utf-8")).render(
+    return _written(
         title=_title(frame),
         table=table,
         scores=_scores(frame, table),
@@ -47,8 +44,24 @@ def page(frame: pd.DataFrame, margin: float | None = None) -> str:
         settings=page_tables.settings(frame),
         citations=_citations(frame),
         environment=_environment(frame),
+    )
+
+
+def of_published(table: Table) -> str:
+    """The page of a table that no run stands behind (see `published.build`)."""
+    scores = [("Published figures", str(len(table.data or [])), "")]
+    return _written(title=table.title, table=table, scores=scores, sentences=[], tasks=[], runs=None)
+
+
+def _written(**parts: Any) -> str:
+    assets = Path(__file__).parent / "assets"
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.from_string((assets / "page.html").read_text(encoding="utf-8")).render(
         css=(assets / "page.css").read_text(encoding="utf-8"),
         js=(assets / "page.js").read_text(encoding="utf-8"),
+        **parts,
     )
 
 

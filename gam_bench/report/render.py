@@ -12,7 +12,8 @@ from tabulate import tabulate
 
 from gam_bench.report.as_data import as_csv, as_json
 from gam_bench.report.claims import sentence
-from gam_bench.report.table import Entry, Table
+from gam_bench.report.layout import Entry, Table
+from gam_bench.report.words import gap_sentence
 
 SHOWN_FINDINGS = 24
 """A table on a terminal or in a paper names at most so many rows' comparisons; json and csv have them all."""
@@ -189,11 +190,10 @@ def _folder(width: int) -> Callable[[str], str]:
 
 
 def sentences(table: Table) -> list[str]:
-    """The findings, each with its row; of many, the first and how many more."""
-    told = [
-        f"{where}: {sentence(finding)}." if where else f"{sentence(finding)}."
-        for where, finding in table.findings
-    ]
+    """The findings and gaps, each with its row; of many, the first and how many more."""
+    found = [(where, sentence(finding)) for where, finding in table.findings]
+    found += [(where, gap_sentence(gap)) for where, gap in table.gaps]
+    told = [f"{where}: {text}." if where else f"{text}." for where, text in found]
     if len(told) <= SHOWN_FINDINGS:
         return told
     return [

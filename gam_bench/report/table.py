@@ -13,80 +13,23 @@ import pandas as pd
 
 from gam_bench.compare import cost
 from gam_bench.compare.answer import Answer, answers
-from gam_bench.compare.cell import TASK, Cell, Sample, cells, check_key, sort_key, telling
+from gam_bench.compare.cell import TASK, Cell, Sample, cells, check_key, following, sort_key, telling
+from gam_bench.compare.gap import gaps
 from gam_bench.compare.match import Match
 from gam_bench.compare.pairs import PASSES, Finding, equal_compute, findings
 from gam_bench.compare.question import asked
 from gam_bench.compare.rows import VALIDATION
-from gam_bench.compare.verdict import MARGIN, Verdict, tally
+from gam_bench.compare.verdict import MARGIN, tally
 from gam_bench.errors import UserError
 from gam_bench.report import claims, notes
-from gam_bench.report.words import differences, shown, title
+from gam_bench.report.layout import Entry, Line, Table
+from gam_bench.report.words import differences, shown, title, verdict
 from gam_bench.results.figures import DEFAULT, SIDE, Figure, metric
 
 ROOM = 6
 """Up to so many rows the default table has lines for loss, flatness and cost below the accuracy."""
 Place = tuple[Any, ...]
 """The values of the settings that make a row, or a column."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """The text of one cell; `best` where it is significantly the best of its row."""
-
-    text: str
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the table: `what` says what it shows, `labels` name the row and `row` does so in one text.
-
-    Below the first line of a row both are empty.
-    """
-
-    row: str
-    labels: tuple[str, ...]
-    what: str
-    entries: tuple[Entry, ...]
-    kind: str  # measured | published | verdict | side | equal
-
-
-@dataclass
-class Table:
-    """Everything that is printed, in order, and the cells behind it.
-
-    `scoreboard`: how the claims stand, and what is published. `answers`: the claims, in each figure of
-    `metrics` that is judged; `findings`: the comparisons of single rows by the first, each with its row's
-    name, and `further`: by the others.
-    """
-
-    title: str
-    about: str
-    scoreboard: list[str]
-    row_names: tuple[str, ...]
-    columns: tuple[str, ...]
-    lines: list[Line]
-    findings: list[tuple[str, Finding]]
-    notes: list[str]
-    cells: list[Cell]
-    metrics: list[Figure]
-    answers: list[Answer]
-    further: list[Finding]
-
-    @property
-    def named(self) -> bool:
-        """Whether lines need a column that says what they show."""
-        return any(line.kind != "measured" for line in self.lines)
-
-    @property
-    def head(self) -> list[str]:
-        """The headings, those of the labels first."""
-        return [*self.row_names, *([""] if self.named else []), *self.columns]
-
-    def labels(self, line: Line) -> list[str]:
-        """What stands left of a line's figures."""
-        return [*line.labels, *([line.what] if self.named else [])]
 
 
 def build(
@@ -106,7 +49,9 @@ def build(
     """
     if frame.empty:
         raise UserError("there are no runs to show")
-    across = list(columns) or [name for name in ("optimizer",) if name not in rows]
+    variants = {name: having for name, having in following(frame).items() if name not in rows}
+    variants = {} if columns else variants
+    across = list(columns) or [name for name in ("optimizer", *variants) if name not in rows]
     down = list(rows) or [name for name in telling(frame) if name not in across]
     check_key(frame, [*down, *across])
     frame = cost.add_relative(frame)
@@ -117,7 +62,7 @@ def build(
     behind = dict.fromkeys([*wanted, *claimed, metric(PASSES), metric(VALIDATION)])
     if margin is None:
         margin = MARGIN if question.margin is None else question.margin / 100
-    made = cells(frame, [*down, *across], list(behind), margin)
+    made = cells(frame, [*down, *across], list(behind), margin, variants)
     judged = list(dict.fromkeys([*wanted, *claimed]))
     told = answers(made, question.claims, judged, margin, len(question.seeds))
     return _Builder(frame, wanted, down, across, margin, made, findings(made, wanted[0]), told).table()
@@ -163,9 +108,10 @@ class _Builder:
             about=self._about(),
             scoreboard=self._scoreboard(),
             row_names=tuple(name.replace("_", " ") for name in self.down),
-            columns=tuple(", ".join(map(_head, self.across, column)) for column in columns),
+            columns=tuple(map(self._heading, columns)),
             lines=lines,
             findings=[(self._where(self._row(finding.one)), finding) for finding in self.found],
+            gaps=[(self._where(self._row(gap.finding.one)), gap) for gap in gaps(self.found, self.margin)],
             notes=self._notes(),
             cells=self.cells,
             metrics=self.metrics,
@@ -222,7 +168,7 @@ class _Builder:
         for rank in range(max(len(cell.published) if cell else 0 for cell in line)):
             found = [cell.published[rank] if cell and rank < len(cell.published) else None for cell in line]
             entries = tuple(Entry(self._figure(match) if match else "—") for match in found)
-            verdicts = tuple(Entry(_verdict(match) if match else "—") for match in found)
+            verdicts = tuple(Entry(verdict(match) if match else "—") for match in found)
             lines.append(Line("", blank, "published", entries, "published"))
             lines.append(Line("", blank, "verdict", verdicts, "verdict"))
         return lines
@@ -248,7 +194,15 @@ class _Builder:
         return tuple(cell.key[name] for name in self.down)
 
     def _column(self, cell: Cell) -> Place:
-        return tuple(cell.key[name] for name in self.across)
+        """Of a setting that only some optimizers have several of, the others' value makes no column."""
+        return tuple(
+            cell.key[name] if name in cell.variant or name not in cell.variants else None
+            for name in self.across
+        )
+
+    def _heading(self, column: Place) -> str:
+        told = zip(self.across, column, strict=True)
+        return ", ".join(_head(name, value) for name, value in told if value is not None)
 
     def _where(self, row: Place) -> str:
         """A row in one text, for example `cifar10, label noise 0.4`; empty where there is only one."""
@@ -342,12 +296,3 @@ def _entry(cell: Cell, sample: Sample, usual: tuple[int, int], best: bool = Fals
         return Entry(f"— ({told})" if bad else "—")
     text = sample.metric.spread_text(sample.mean, sample.sd)
     return Entry(text if (sample.n, cell.planned) == usual else f"{text} ({told})", best)
-
-
-def _verdict(match: Match) -> str:
-    judgement = match.judgement
-    if judgement is None:
-        return "other recipe"
-    if judgement.verdict == Verdict.UNDECIDED and judgement.seeds:
-        return f"undecided ({judgement.seeds} seeds)"
-    return str(judgement.verdict)

@@ -4,6 +4,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the quick verbs need these words, and none of what numpy and pandas bring
+    from gam_bench.compare.cell import Cell
+    from gam_bench.compare.gap import Gap
     from gam_bench.compare.match import Match
     from gam_bench.compare.pairs import Finding
 
@@ -51,14 +53,35 @@ def differences(match: "Match") -> list[str]:
     return [*unlike, *match.remarks]
 
 
+def verdict(match: "Match") -> str:
+    """Beside a published figure, for example `undecided (7 seeds)`."""
+    judgement = match.judgement
+    if judgement is None:
+        return "other recipe"
+    return f"{judgement.verdict}{f' ({judgement.seeds} seeds)' if judgement.seeds else ''}"
+
+
 def names(finding: "Finding") -> str:
-    """For example `GAM − SGD`, or `GAM (20 epochs) − SGD (80 epochs)` at equal compute."""
-    return " − ".join(
-        f"{title(cell.optimizer)} ({cell.settings['epochs']} epochs)"
-        if finding.equal_compute
-        else title(cell.optimizer)
-        for cell in (finding.one, finding.other)
+    """For example `GAM − SGD`, `GAM (20 epochs) − SGD (80 epochs)` or `GAM (batch size 256) − SGD`."""
+    return " − ".join(_named(cell, finding.equal_compute) for cell in (finding.one, finding.other))
+
+
+def _named(cell: "Cell", epochs: bool) -> str:
+    told = [f"{cell.settings['epochs']} epochs"] if epochs else []
+    told += [f"{name.replace('_', ' ')} {shown(value)}" for name, value in cell.variant.items()]
+    return f"{title(cell.optimizer)} ({', '.join(told)})" if told else title(cell.optimizer)
+
+
+def gap_sentence(gap: "Gap") -> str:
+    """A measured gap beside the published one, and whether it is the same."""
+    metric, figure = gap.finding.metric, gap.published.one.figure
+    text = (
+        f"the gap {names(gap.finding)}, measured {metric.text(gap.measured, sign=True)}, published "
+        f"{metric.text(gap.published.difference, sign=True)} ({figure.where}): {gap.judgement.verdict}"
     )
+    if gap.judgement.reason:
+        return f"{text}, {gap.judgement.reason}"
+    return f"{text} (margin ±{metric.text(gap.margin)} {metric.points})"
 
 
 def conclusion(finding: "Finding") -> str:

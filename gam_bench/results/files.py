@@ -8,6 +8,7 @@ comes out the same, byte for byte. The column `schema` is the version of this la
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from typing import Any
 import pandas as pd
 
 from gam_bench.errors import UserError
-from gam_bench.files import write_atomically
+from gam_bench.files import RESULTS, write_atomically
 from gam_bench.results import single_runs
 from gam_bench.results.figures import FIGURES, NUMBERS
 from gam_bench.results.frame import TAIL, TEXTS, Record, frame, of_folder, of_suite
 from gam_bench.store.scan import standings
-from gam_bench.suite.select import chosen
+from gam_bench.suite.file import suite_names
+from gam_bench.suite.select import chosen, meeting, parse_only, parse_seeds
 from gam_bench.suite.spec import default
 
 SCHEMA = 1
@@ -56,19 +58,41 @@ def gather(
     curves: bool = False,
     environment: bool = True,
 ) -> pd.DataFrame:
-    """The runs that a command line names: files and folders are read, anything else is a suite with its
-    planned runs in `results`.
+    """The runs that a command line names, of these `seeds` and `only` these.
+
+    A suite's name is the suite with its planned runs in `results`, also where a folder has that name; files
+    and other folders are read. Raises UserError for what is neither, and where nothing is left.
     """
     tables = []
     for source in sources:
         path = Path(source)
-        if path.suffix in (".jsonl", ".csv") or path.is_dir():
-            tables.append((source, load(path, curves=curves, environment=environment)))
-        else:
-            suite, runs = chosen(source, seeds, only)
-            found = of_suite(suite, standings(runs, results), curves=curves, environment=environment)
-            tables.append((source, found))
+        if source not in suite_names() and (path.suffix in (".jsonl", ".csv") or path.is_dir()):
+            found = load(path, curves=curves, environment=environment)
+            tables.append((source, _only(found, source, parse_seeds(seeds), parse_only(only))))
+            continue
+        if path.is_dir():
+            print(f"note: {source} is the suite; the folder of that name is ./{source}", file=sys.stderr)
+        if results != RESULTS and not results.is_dir():
+            raise UserError(f"there is no folder {results}")
+        suite, runs = chosen(source, seeds, only)
+        found = of_suite(suite, standings(runs, results), curves=curves, environment=environment)
+        tables.append((source, found))
     return tables[0][1] if len(tables) == 1 else merge(tables)
+
+
+def _only(
+    table: pd.DataFrame, source: str, seeds: Sequence[int], where: dict[str, list[Any]]
+) -> pd.DataFrame:
+    """The rows of these seeds, if any are named, that meet the conditions."""
+    if seeds:
+        table = table[table["seed"].isin(seeds)]
+        if table.empty:
+            raise UserError(f"--seeds: {source} has no run of seed {', '.join(map(str, seeds))}")
+    if not where:
+        return table.reset_index(drop=True)
+    asked = table[[name for name in where if name in table]].to_dict("records")
+    known = [{str(name): value for name, value in row.items() if value == value} for row in asked]
+    return table.iloc[meeting(known, where)].reset_index(drop=True)
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

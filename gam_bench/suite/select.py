@@ -1,22 +1,30 @@
 """Choosing some of a suite's runs: `--seeds 0,1` and `--only optimizer=gam,model=resnet*`."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gam_bench.errors import UserError, did_you_mean
 from gam_bench.suite.spec import all_settings
 from gam_bench.suite.suite import Run, Suite, load, matches
 
+MOST_SEEDS = 10_000
+
 
 def parse_seeds(text: str) -> list[int]:
-    """`0,1` or `0-9` as a list. Raises UserError for anything else."""
-    seeds: list[int] = []
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        if not first.strip().isdigit() or (last and not last.strip().isdigit()):
+    """`0,1` or `0-9` as a list, nothing as an empty one. Raises UserError for anything else."""
+    seeds: dict[int, None] = {}
+    for part in text.split(",") if text else ():
+        found = re.fullmatch(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?", part)
+        if found is None:
             raise UserError(f"--seeds {text!r}: {part!r} is no seed; write 0,1,2 or 0-9")
-        seeds += range(int(first), int(last or first) + 1)
-    return list(dict.fromkeys(seeds))
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise UserError(f"--seeds {text!r}: {part!r} runs backwards; write {last}-{first}")
+        if last - first >= MOST_SEEDS:
+            raise UserError(f"--seeds {text!r}: {last - first + 1:,} seeds are more than {MOST_SEEDS:,}")
+        seeds |= dict.fromkeys(range(first, last + 1))
+    return list(seeds)
 
 
 def parse_only(texts: Sequence[str]) -> dict[str, list[Any]]:
@@ -47,14 +55,20 @@ def chosen(name: str, seeds: str = "", only: Sequence[str] = ()) -> tuple[Suite,
 
 def select(runs: Sequence[Run], where: dict[str, list[Any]]) -> list[Run]:
     """The runs that meet the conditions. Raises UserError when none does, naming what there is."""
-    chosen = [run for run in runs if matches(run.spec.flat(), where)]
-    if runs and not chosen:
+    places = meeting([run.spec.flat() for run in runs], where)
+    return [runs[place] for place in places]
+
+
+def meeting(settings: Sequence[Mapping[str, Any]], where: dict[str, list[Any]]) -> list[int]:
+    """The places of those settings that meet the conditions. Raises UserError as `select`."""
+    chosen = [place for place, flat in enumerate(settings) if matches(flat, where)]
+    if settings and not chosen:
         for key, wanted in where.items():
-            there = {str(run.spec.flat().get(key)) for run in runs}
-            if not any(matches(run.spec.flat(), {key: wanted}) for run in runs):
+            there = {str(flat.get(key)) for flat in settings}
+            if not any(matches(flat, {key: wanted}) for flat in settings):
                 shown = ", ".join(map(str, wanted))
-                raise UserError(f"--only {key}={shown}: no run of this suite{did_you_mean(shown, there)}")
-        raise UserError("--only: no run of this suite meets all conditions together")
+                raise UserError(f"--only {key}={shown}: there is no such run{did_you_mean(shown, there)}")
+        raise UserError("--only: no run meets all conditions together")
     return chosen
 
 

@@ -81,7 +81,7 @@ def test_plan_show_and_table_speak_json(finished):
     assert [entry["state"] for entry in plan] == ["done"] * 3
     show = json.loads(gam_bench("show", "mine.yaml", "--json", cwd=path).stdout)
     assert show["runs"][0]["settings"]["lr"] == {"value": 0.05, "source": "assumed"}
-    cells = json.loads(gam_bench("table", "mine.yaml", "--format", "json", cwd=path).stdout)
+    cells = json.loads(gam_bench("table", "mine.yaml", "--format", "json", cwd=path).stdout)["cells"]
     wanted = {
         "dataset",
         "label_noise",
@@ -139,7 +139,7 @@ def test_a_failed_run_is_named_with_its_error_and_retried_on_demand(here):
             ["plan", "quickstart", "--only", "optimizr=gam"],
             "unknown setting 'optimizr'; did you mean 'optimizer'?",
         ),
-        (["plan", "quickstart", "--only", "optimizer=gan"], "no run of this suite; did you mean 'gam'?"),
+        (["plan", "quickstart", "--only", "optimizer=gan"], "there is no such run; did you mean 'gam'?"),
         (["run", "quickstart", "--seeds", "a"], "'a' is no seed"),
         (["run", "mine.yaml", "--device", "cuda"], "no CUDA GPU is visible here"),
         (["run", "fashion-mnist"], "run `gam-bench data prepare fashion_mnist`"),
@@ -273,3 +273,26 @@ def test_help_has_an_example(verb, tmp_path):
     done = gam_bench(verb, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "gam-bench" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["table", "quickstart"],
+        ["table", "waterloo", "--format", "latex"],
+        ["show", "cifar100"],
+        ["list", "suites"],
+        ["plan", "quickstart"],
+        ["table", "quickstrat"],
+        ["--help"],
+        ["table", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_a_terminal_that_knows_ascii_alone_gets_ascii_and_no_traceback(here, arguments):
+    narrow = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    done = gam_bench(*arguments, cwd=here, env=narrow)
+    wide = gam_bench(*arguments, cwd=here, env=os.environ | {"PYTHONIOENCODING": "utf-8"})
+    assert "Traceback" not in done.stderr
+    assert done.returncode == wide.returncode
+    assert (done.stdout + done.stderr).isascii()

@@ -62,6 +62,44 @@ def test_export_then_table_without_run_folders(call, results):
     assert call("table", str(results / "small")) == before
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "csv", ""])
+def test_seeds_and_only_choose_from_files_and_folders_as_from_suites(call, ending):
+    chosen = ["--only", "optimizer=sgd,gam,label_noise=0.4", "--seeds", "0-1"]
+    source = f"all.{ending}" if ending else "RESULTS"
+    call("export", "SUITE", "--results", "RESULTS", "-o", f"all.{ending or 'csv'}")
+    planned = json.loads(call("table", "SUITE", "--results", "RESULTS", "--format", "json", *chosen))["cells"]
+    read = json.loads(call("table", source, "--format", "json", *chosen))["cells"]
+    assert {(cell["optimizer"], cell["label_noise"]) for cell in read} == {("sgd", 0.4), ("gam", 0.4)}
+    assert [(c["optimizer"], c["mean"], c["seeds"]) for c in sorted(read, key=str)] == [
+        (c["optimizer"], c["mean"], c["seeds"]) for c in sorted(planned, key=str)
+    ]
+
+
+def test_nothing_to_draw_is_said(call, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no finished run to draw"):
+        call("plot", "SUITE", "--results", "empty")
+
+
+def test_published_figures_need_no_runs(call, tmp_path):
+    assert "+0.51 [+0.38, +0.64]" in call("table", "--published", "Waterloo", "--format", "markdown")
+    call("report", "--published", "Waterloo", "-o", "page.html")
+    assert "+0.51 [+0.38, +0.64]" in (tmp_path / "page.html").read_text()
+
+
+def test_an_export_of_nothing_is_refused(call, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no run of .*small.yaml was begun in empty"):
+        call("export", "SUITE", "--results", "empty")
+    assert not list((tmp_path / "empty").iterdir())
+
+
+def test_a_suites_name_is_the_suite_also_where_a_folder_has_it(call, tmp_path, results, capfd):
+    (tmp_path / "quickstart").symlink_to(results)
+    assert "0 of 18 runs done" in call("table", "quickstart", "--format", "markdown")
+    assert "15 of 17 runs done" in call("table", "./quickstart", "--format", "markdown")
+
+
 def test_report_writes_a_page(call, results):
     call("report", "SUITE", "--results", "RESULTS")
     assert (results / "report.html").read_text().startswith("<!doctype html>")
@@ -103,7 +141,16 @@ def test_a_clash_writes_nothing(call, tmp_path):
         (["table", "SUITE", "--rows", "modell"], "did you mean 'model'"),
         (["table", "nosuch.jsonl"], "cannot read nosuch.jsonl: No such file"),
         (["table", "quickstrat"], "unknown suite 'quickstrat'"),
-        (["plot", "SUITE", "--results", "empty"], "no finished run to draw"),
+        (["plot", "SUITE", "--results", "empty"], "there is no folder empty"),
+        (["table", "SUITE", "--results", "resluts"], "there is no folder resluts"),
+        (["export", "SUITE", "--results", "resluts"], "there is no folder resluts"),
+        (["table"], "name a suite or a file of results, or --published SOURCE"),
+        (["table", "SUITE", "--published", "SAM"], "--published takes no runs"),
+        (["report", "--published", "SAM", "--seeds", "0"], "--published takes no runs"),
+        (["table", "RESULTS", "--only", "optimizer=gamm"], "--only optimizer=gamm: there is no such run"),
+        (["table", "RESULTS", "--only", "optimiser=gam"], "unknown setting 'optimiser'"),
+        (["table", "RESULTS", "--seeds", "77"], "has no run of seed 77"),
+        (["table", "RESULTS", "--seeds", "2-0"], "'2-0' runs backwards; write 0-2"),
         (["export", "SUITE", "--results", "RESULTS", "-o", "runs.parquet"], "as .jsonl or .csv"),
     ],
 )

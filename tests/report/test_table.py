@@ -1,6 +1,7 @@
 """What a table compares, refuses to compare, marks and notes."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,9 @@ from gam_bench.report.claims import sentence
 from gam_bench.report.render import render
 from gam_bench.report.table import build
 from gam_bench.report.words import conclusion, names
-from gam_bench.results.frame import frame
+from gam_bench.results.frame import frame, of_suite
+from gam_bench.store.scan import standings
+from gam_bench.suite.suite import load
 
 
 def entries(table, kind="measured"):
@@ -53,13 +56,53 @@ def test_a_setting_that_only_follows_the_task_makes_no_row():
 def test_a_sweep_makes_rows_and_each_is_compared_with_the_one_base():
     made = frame(
         [record("sgd", s, 0.80 + 0.001 * s) for s in range(3)]
-        + [record("sam", s, 0.81 + rho + 0.001 * s, rho=rho) for rho in (0.05, 0.1) for s in range(3)]
+        + [
+            record("sam", s, 0.81 + rho + 0.001 * s, rho=rho)
+            for rho in (0.05, 0.1, 0.2, 0.5)
+            for s in range(3)
+        ]
     )
     table = build(made, ["test_accuracy"])
     assert table.row_names == ("rho",)
-    assert [line.labels for line in table.lines] == [("—",), ("0.05",), ("0.1",)]
+    assert [line.labels for line in table.lines] == [("—",), ("0.05",), ("0.1",), ("0.2",), ("0.5",)]
     found = [(where, f.comparison.difference) for where, f in table.findings]
-    assert found == [("rho 0.05", pytest.approx(0.06)), ("rho 0.1", pytest.approx(0.11))]
+    assert found[:2] == [("rho 0.05", pytest.approx(0.06)), ("rho 0.1", pytest.approx(0.11))]
+
+
+def test_what_one_optimizer_alone_varies_makes_columns_and_no_rows():
+    """As in the suite waterloo: GAM in two batch sizes, exact GAM with two radii, on each of two tasks."""
+    made = pd.concat(
+        [
+            runs({name: [value, value + 0.001, value + 0.003]}, dataset=dataset, rho=rho, batch_size=batch)
+            for dataset, right, wrong in (("cifar10", 0.04, 0.1), ("cifar100", 0.1, 0.04))
+            for name, rho, batch, value in (
+                ("sgd", None, 128, 0.80), ("gam", 0.2, 256, 0.82), ("gam", 0.2, 128, 0.83),
+                ("exact-gam", right, 128, 0.84), ("exact-gam", wrong, 128, 0.81),
+            )
+        ],
+        ignore_index=True,
+    )  # fmt: skip
+    table = build(made, ["test_accuracy"])
+    assert table.row_names == ("dataset",)
+    assert table.columns == (
+        "SGD", "GAM, batch size 128", "GAM, batch size 256", "ExactGAM, rho 0.04", "ExactGAM, rho 0.1",
+    )  # fmt: skip
+    assert [len([text for text in line if text]) for line in entries(table)] == [5, 5]
+    found = {(where, names(finding)): finding.comparison for where, finding in table.findings}
+    assert found["cifar10", "GAM (batch size 128) − SGD"].difference == pytest.approx(0.03)
+    assert found["cifar10", "GAM (batch size 256) − SGD"] is None
+    assert found["cifar100", "ExactGAM (rho 0.04) − SGD"].difference == pytest.approx(0.01)
+
+
+def test_the_suite_waterloo_has_a_row_a_task():
+    suite = load("waterloo", [0])
+    table = build(of_suite(suite, standings(suite.runs, Path("nowhere"))))
+    assert table.row_names == ("dataset", "augmentation")
+    assert [line.row for line in table.lines if line.kind == "measured"] == [
+        f"{dataset}, {augmentation}"
+        for dataset in ("cifar10", "cifar100")
+        for augmentation in ("basic", "cutout", "autoaugment", "randaugment")
+    ]
 
 
 def test_rows_and_columns_as_asked():
@@ -134,7 +177,7 @@ def test_less_is_better_where_it_is(random):
     table = build(made, ["test_loss"])
     assert [entry.best for entry in table.lines[0].entries] == [False, True]
     assert conclusion(told(table)["GAM − SGD"]) == "GAM is better"
-    assert "GAM > SGD" not in table.scoreboard  # the claim is of accuracy
+    assert table.scoreboard[0].startswith("GAM > SGD: supported; −0.100 nats")
 
 
 def test_few_seeds_say_what_they_cannot_say():
@@ -214,9 +257,7 @@ def test_the_rerun_reproduces_its_own_figures(rerun):
     assert entries(table) == [["79.23 ± 0.17 (10/10)"] * 0 + ["79.23 ± 0.17", "79.38 ± 0.30", "79.86 ± 0.26"]]
     assert entries(table, "published")[0][0] == "79.23 ± 0.17 (n = 10) Waterloo"
     assert entries(table, "verdict")[0] == ["reproduced"] * 3
-    assert table.scoreboard[-1].startswith(
-        "Published figures: 3 reproduced, 1 of other recipes, not counted."
-    )
+    assert table.scoreboard[-1] == "Published figures: 3 reproduced, 1 of other recipes, not counted."
     # batch 256 against 128: accelerated GAM is not compared with SGD
     assert conclusion(told(table)["GAM − SGD"]) == "not compared, batch_size 256 against 128"
     assert told(table)["ExactGAM − SGD"].significant

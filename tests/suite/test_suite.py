@@ -175,10 +175,35 @@ def test_selection():
     for bad in ("optimzer=sam", "sam"):
         with pytest.raises(UserError, match="--only"):
             parse_only([bad])
-    with pytest.raises(UserError, match="no run of this suite; did you mean 'gam'"):
+    with pytest.raises(UserError, match="there is no such run; did you mean 'gam'"):
         select(runs, parse_only(["optimizer=gan"]))
-    with pytest.raises(UserError, match="--seeds"):
-        parse_seeds("0;1")
+    assert parse_seeds("") == []
+    assert parse_seeds("3, 1 - 2,3") == [3, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0;1",
+        "5-2",
+        ",",
+        "0,",
+        "1,,2",
+        " ",
+        "²",
+        "٣",
+        "-1",
+        "1-",
+        "0-99999999999",
+        "9" * 5000,
+        "1.0",
+        "0-10000",
+    ],
+)
+def test_seeds_that_are_none_are_refused_in_one_line(text):
+    with pytest.raises(UserError, match="--seeds") as caught:
+        parse_seeds(text)
+    assert "\n" not in str(caught.value)
 
 
 def test_conditions():
