@@ -240,6 +240,53 @@ def test_equal_compute_sets_sgd_with_four_times_the_epochs_beside_gam():
     assert found["GAM − SGD"].comparison.difference == pytest.approx(0.06)
 
 
+def test_equal_passes_stand_side_by_side_with_their_epochs():
+    steps = {"sgd": 1, "sam": 2, "gam": 4}
+    made = frame(
+        record(optimizer, s, 0.8 + 0.001 * epochs + 0.002 * s, epochs=epochs,
+               forward_backward_passes=100 * epochs * steps[optimizer])
+        for optimizer, lengths in (("sgd", (20, 40, 80)), ("sam", (20, 40)), ("gam", (20,)))
+        for epochs in lengths for s in range(2)
+    )  # fmt: skip
+    table = build(made, ["test_accuracy"])
+    equal = [line for line in table.lines if line.kind == "equal"]
+    assert [line.what for line in equal] == ["8,000 passes", "4,000 passes"]
+    assert [entry.text for entry in equal[0].entries] == [
+        "88.10 ± 0.14 (80 epochs)", "84.10 ± 0.14 (40 epochs)", "82.10 ± 0.14 (20 epochs)",
+    ]  # fmt: skip
+    assert any(text.startswith("GAM > SAM at equal passes: ") for text in table.scoreboard)
+
+
+@pytest.mark.parametrize("name", ["train_seconds", "images_per_second", "relative_seconds", "total_seconds"])
+def test_no_time_or_throughput_is_compared_across_machines(name):
+    made = runs({"sgd": [0.8] * 3, "gam": [0.9] * 3})
+    made[name] = [10.0, 11.0, 12.0, 40.0, 41.0, 43.0]
+    made["train_seconds"] = made["train_seconds"] if name == "relative_seconds" else made[name]
+    assert told(build(made, [name]))["GAM − SGD"].comparison.n == 3
+    made.loc[3:, "device_name"] = "fast"
+    if name == "relative_seconds":  # of which the fast machine has none, without a base on it
+        assert told(build(made, [name])) == {}
+        return
+    assert conclusion(told(build(made, [name]))["GAM − SGD"]) == (
+        "not compared, their seeds in common ran on unlike machines"
+    )
+    made["device_name"] = ["slow", "slow", "fast"] * 2
+    table = build(made, [name])
+    assert entries(table) == [["— (2 machines)"] * 2]
+    assert told(table)["GAM − SGD"].comparison.n == 3  # each seed on one machine
+
+
+def test_bold_is_off_and_no_interval_is_printed_where_runs_diverged(random):
+    made = runs({"sgd": spread(0.80, 8), "gam": list(random.permutation(spread(0.90, 8)))})
+    assert any(entry.best for entry in build(made, ["test_accuracy"]).lines[0].entries)
+    made.loc[15, "state"] = "diverged"
+    table = build(made, ["test_accuracy"])
+    assert not any(entry.best for line in table.lines for entry in line.entries)
+    text = render(table, "terminal")
+    assert "GAM wins 7 and loses 1 of 8 seeds (1 of 8 GAM runs diverged), sign test, p = 0.07" in text
+    assert "interval [" not in text
+
+
 def test_each_base_has_its_own_row_and_reference():
     made = pd.concat([
         runs({"sgd": [0.8] * 3, "sam": [0.9] * 3}),
