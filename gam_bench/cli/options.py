@@ -58,8 +58,12 @@ Published = Annotated[
     ),
 ]
 Margin = Annotated[
-    float,
-    typer.Option(min=0.0, metavar="POINTS", help="Within so many points a published accuracy is reproduced."),
+    float | None,
+    typer.Option(
+        min=0.0,
+        metavar="POINTS",
+        help="Within so many points two accuracies are the same [the suite's, or 0.5].",
+    ),
 ]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]

@@ -16,7 +16,7 @@ def command(
     results: Results = RESULTS,
     seeds: Seeds = "",
     only: Only = [],  # noqa: B006
-    margin: Margin = 0.5,
+    margin: Margin = None,
     published: Published = "",
 ) -> None:
     """Write a page with scoreboard, tables, learning curves, cost, flatness, every run, setting and
@@ -36,5 +36,6 @@ def command(
     if published:
         text = of_published(papers.build(published))
     else:
-        text = page(gather(named, results, seeds, only, curves=True), margin / 100)
+        frame = gather(named, results, seeds, only, curves=True)
+        text = page(frame, None if margin is None else margin / 100)
     write_output(output or results / "report.html", text)

@@ -40,7 +40,7 @@ def command(
     metric: Annotated[
         str, typer.Option(metavar="METRIC,…", help="Result columns, the main one first [test_accuracy, …].")
     ] = "",
-    margin: Margin = 0.5,
+    margin: Margin = None,
     published: Published = "",
     output: Output = None,
 ) -> None:
@@ -61,7 +61,8 @@ def command(
         made = papers.build(published, _list(metric))
     else:
         frame = gather(named, results, seeds, only, environment=False)
-        made = table.build(frame, _list(metric), _list(rows), _list(columns), margin / 100)
+        within = None if margin is None else margin / 100
+        made = table.build(frame, _list(metric), _list(rows), _list(columns), within)
     if output is not None:
         write_output(output, render.render(made, format))
     elif format == Format.TERMINAL:

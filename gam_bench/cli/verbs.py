@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 
 VERBS = {
     "Look": {
-        "list": "List suites, models, data sets, optimizers or augmentations.",
+        "list": "List suites, models, data sets, optimizers, augmentations or sources of published figures.",
         "show": "Show what a suite runs and every setting with its source; assumed ones are marked.",
         "plan": "Say which runs of a suite are done, missing, failed or running, and what the rest "
         "will cost.",

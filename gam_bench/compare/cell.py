@@ -27,6 +27,10 @@ TASK = ("dataset", "label_noise", "model", "augmentation")
 """What a row of a table is about, by default."""
 
 
+Machine = tuple[str, float | None]
+"""A device's name, and the CPU threads on it."""
+
+
 @cache
 def tuned() -> frozenset[str]:
     """The settings that each optimizer may have its own best of; a fair comparison shares all others."""
@@ -38,10 +42,14 @@ def tuned() -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Sample:
-    """One figure of a cell's finished runs: seed → value, in stored units."""
+    """One figure of a cell's finished runs: seed → value, in stored units.
+
+    `machines`: how many unlike ones they ran on, where that matters; of more than one there is no mean.
+    """
 
     metric: Figure
     values: dict[int, float]
+    machines: int = 1
 
     @property
     def n(self) -> int:
@@ -49,12 +57,14 @@ class Sample:
 
     @cached_property
     def mean(self) -> float | None:
-        return float(np.mean(list(self.values.values()))) if self.values else None
+        return float(np.mean(list(self.values.values()))) if self.values and self.machines == 1 else None
 
     @cached_property
     def sd(self) -> float | None:
         """Sample standard deviation over seeds; None below two."""
-        return float(np.std(list(self.values.values()), ddof=1)) if self.n > 1 else None
+        if self.n < 2 or self.machines > 1:
+            return None
+        return float(np.std(list(self.values.values()), ddof=1))
 
 
 @dataclass
@@ -64,7 +74,8 @@ class Cell:
     `key`: the settings that tell cells of the table apart; those in `variants` tell the columns of an
     optimizer apart (see `following`). `samples`: what was measured, the table's main
     figure first. `states`: how many runs are in each state. `numerics`: seed → numerics version of the
-    finished runs. `assumed`: how many of the settings no source gives; None if unknown. `published`: the
+    finished runs, and `machines`: seed → their device and threads. `diverged`: the seeds whose training
+    diverged. `assumed`: how many of the settings no source gives; None if unknown. `published`: the
     figures that answer to the main one, the best supported first, those of the same recipe with a verdict.
     """
 
@@ -74,6 +85,8 @@ class Cell:
     states: Counter[str]
     variants: Mapping[str, frozenset[str]] = field(default_factory=dict)
     numerics: dict[int, int] = field(default_factory=dict)
+    machines: dict[int, Machine] = field(default_factory=dict)
+    diverged: frozenset[int] = frozenset()
     assumed: int | None = None
     runs: list[str] = field(default_factory=list)
     published: list[Match] = field(default_factory=list)
@@ -189,14 +202,16 @@ def cells(
     columns = [(metric, _column(table, metric.name)) for metric in metrics]
     states, seeds, uids = table["state"].tolist(), table["seed"].tolist(), table["uid"].tolist()
     sources, numerics = table["sources"].tolist(), _column(table, "numerics")
+    machines = list(zip(table["device_name"].tolist(), map(_known, _column(table, "threads")), strict=True))
     groups = _groups(table, list(key))
     firsts = table[constant].iloc[[rows[0] for rows in groups]].to_dict("records")
     made = []
     for rows, first in zip(groups, firsts, strict=True):
         settings = {str(name): value for name, value in first.items() if not _missing(value)}
         done = [row for row in rows if states[row] == "done"]
+        ran_on = {seeds[row]: machines[row] for row in done}
         samples = tuple(
-            Sample(metric, {seeds[row]: column[row] for row in done if math.isfinite(column[row])})
+            _sample(metric, {seeds[row]: column[row] for row in done if math.isfinite(column[row])}, ran_on)
             for metric, column in columns
         )
         cell = Cell(
@@ -206,6 +221,8 @@ def cells(
             states=Counter(states[row] for row in rows),
             variants=variants or {},
             numerics={seeds[row]: int(numerics[row]) for row in done},
+            machines=ran_on,
+            diverged=frozenset(seeds[row] for row in rows if states[row] == "diverged"),
             assumed=_assumed(sources[rows[0]]),
             runs=[uids[row] for row in rows],
             published=matches(settings, metrics[0].name),
@@ -213,6 +230,15 @@ def cells(
         cell.published = _judged(cell, margin)
         made.append(cell)
     return made
+
+
+def _sample(metric: Figure, values: dict[int, float], ran_on: dict[int, Machine]) -> Sample:
+    matters = metric.by_machine and metric.unit != "ratio"  # a ratio is of one machine already
+    return Sample(metric, values, max(1, len({ran_on[seed] for seed in values})) if matters else 1)
+
+
+def _known(number: float) -> float | None:
+    return number if math.isfinite(number) else None
 
 
 def _judged(cell: Cell, margin: float) -> list[Match]:

@@ -10,14 +10,17 @@ from gam_bench.compare.cell import tuned
 from gam_bench.results.frame import settings
 
 HARDWARE = ["device_name", "threads"]
+STARVED = 0.9
+"""A run on a CPU that computed for less of its time did not have its core to itself."""
 
 
 def add_relative(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with `relative_passes` and `relative_seconds`: each run over the mean of its base optimizer.
+    """The table with what is relative to the base optimizer: passes, wall time, processor time.
 
-    The base optimizer's runs are those with equal settings in all that a fair comparison shares (epochs
-    included); for seconds also on equal hardware (device and threads). Missing where there are none: times
-    across different hardware are never divided.
+    Each run over the mean of its base optimizer's runs: those with equal settings in all that a fair
+    comparison shares (epochs included); for times also on equal hardware (device and threads). Missing where
+    there are none: times across different hardware are never divided. Peak memory on a CPU is left out: what
+    earlier results have of it is the whole process's, with all that earlier runs left behind.
     """
     shared = [name for name in settings(table) if name not in tuned()]
     alone = table[(table["optimizer"] == table["base"]) & (table["state"] == "done")]
@@ -25,11 +28,19 @@ def add_relative(table: pd.DataFrame) -> pd.DataFrame:
     for name, column, key in (
         ("relative_passes", "forward_backward_passes", shared),
         ("relative_seconds", "train_seconds", shared + HARDWARE),
+        ("relative_process_seconds", "process_seconds", shared + HARDWARE),
     ):
         numbers = table.groupby(key, dropna=False, sort=False).ngroup()
         reference = alone[column].groupby(numbers[alone.index]).mean()
         made[name] = table[column] / numbers.map(reference)
+    made["peak_memory_bytes"] = table["peak_memory_bytes"].where(table["device"] != "cpu")
     return made
+
+
+def starved(table: pd.DataFrame) -> int:
+    """How many finished runs waited for a processor more than they should: more load than cores."""
+    known = table[(table["state"] == "done") & (table["device"] == "cpu")]
+    return int((known["process_seconds"] < STARVED * known["train_seconds"]).sum())
 
 
 def machines(table: pd.DataFrame) -> list[tuple[str, float, int]]:
@@ -67,7 +78,10 @@ def epochs_to(curve: Sequence[float], target: float) -> int | None:
 
 @dataclass(frozen=True)
 class ToTarget:
-    """Means over the seeds that reached the target; `reached` of `seeds` did."""
+    """Medians over all seeds, of which `reached` did; one that did not took longer than any that did.
+
+    None where the median seed did not reach the target; seconds, too, where the runs are of unlike machines.
+    """
 
     optimizer: str
     target: float
@@ -83,6 +97,7 @@ def to_target(runs: pd.DataFrame, target: float) -> list[ToTarget]:
 
     `runs` are finished runs with curves (see `frame.load`).
     """
+    alike = len(runs.drop_duplicates(HARDWARE)) == 1
     found = []
     for optimizer, group in runs.groupby("optimizer", sort=False):
         spent = []
@@ -90,8 +105,16 @@ def to_target(runs: pd.DataFrame, target: float) -> list[ToTarget]:
             group["curve_test_accuracy"], group["curve_passes"], group["curve_train_seconds"], strict=True
         ):
             epoch = epochs_to(accuracy, target)
-            if epoch is not None:
-                spent.append((epoch, np.sum(passes[:epoch]), np.sum(seconds[:epoch])))
-        epochs, passes, seconds = np.mean(spent, axis=0) if spent else (None, None, None)
-        found.append(ToTarget(str(optimizer), target, len(spent), len(group), epochs, passes, seconds))
+            never = (np.inf, np.inf, np.inf)
+            spent.append((epoch, np.sum(passes[:epoch]), np.sum(seconds[:epoch])) if epoch else never)
+        reached = int(np.isfinite([epochs for epochs, *_ in spent]).sum())
+        epochs, passes, seconds = (_middle(numbers) for numbers in zip(*spent, strict=True))
+        seconds = seconds if alike else None
+        found.append(ToTarget(str(optimizer), target, reached, len(group), epochs, passes, seconds))
     return found
+
+
+def _middle(numbers: Sequence[float]) -> float | None:
+    """The median, the later of two middle ones; None where that was never reached."""
+    middle = sorted(numbers)[len(numbers) // 2]
+    return float(middle) if np.isfinite(middle) else None

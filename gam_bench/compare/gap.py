@@ -13,10 +13,10 @@ import numpy as np
 from scipy.special import stdtrit
 
 from gam_bench.compare.cell import Cell
-from gam_bench.compare.claim import Finding
 from gam_bench.compare.contrast import Contrast, between
 from gam_bench.compare.match import Match
 from gam_bench.compare.paired import LEVEL
+from gam_bench.compare.pairs import Finding
 from gam_bench.compare.verdict import MARGIN, Judgement, Verdict, decide
 
 
@@ -39,7 +39,7 @@ def gaps(found: Sequence[Finding], margin: float = MARGIN) -> list[Gap]:
     """Each finding beside the gap of every source that has both its recipes in one table."""
     made = []
     for finding in found:
-        if finding.comparison is None or finding.equal_compute:
+        if finding.comparison is None or finding.equal_compute or not finding.comparison.paired:
             continue
         for one, other in _pairs(finding.one, finding.other):
             contrast = between(one.figure, other.figure)

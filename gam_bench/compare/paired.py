@@ -1,23 +1,26 @@
 """Two optimizers on the same seeds: the difference, its interval, and how likely it is by chance.
 
-All statistics are of paired differences, one a shared seed. The interval is the bias-corrected and
-accelerated bootstrap (Efron 1987, J. Am. Stat. Assoc. 82), the p-value that of flipping the signs of the
-differences, exact up to `EXACT` of them. Both are what scipy.stats.bootstrap and scipy.stats.permutation_test
-give (tests hold that); they stand here because importing scipy.stats takes as long as all else that `table`
-does.
+Differences are paired, one a shared seed, and judged by Student's t, whose 95 % interval covers the truth in
+95 % of cases at any number of normal differences, and in 88 to 90 % where they are skewed (a simulation holds
+both). Where seeds are not shared, Welch's t. Beside them, as a check that rests on no distribution: flipped
+signs (exact up to `EXACT` differences) and the sign test. All are what scipy.stats gives (tests hold that);
+they stand here because importing scipy.stats takes as long as all else that `table` does.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import bdtr, stdtr, stdtrit
 
 Array = NDArray[np.float64]
 
 LEVEL = 0.05
+FLIPPED = 8
+"""From so many differences on their signs are flipped: with fewer, no p-value below 0.01 is possible."""
 EXACT = 14
 """Up to this many differences all 2ⁿ sign flips are counted; above, `DRAWS` of them are drawn."""
 DRAWS = 9999
@@ -26,46 +29,92 @@ _TIE = 1e-9  # of the values' size: means that differ by less are one mean, summ
 
 @dataclass(frozen=True)
 class Comparison:
-    """Statistics of n paired differences, in the metric's stored unit.
+    """An estimated difference, in the figure's stored unit.
 
-    `above`, `below`: how many are above and below 0. `low`, `high`: 95 % BCa bootstrap interval of the mean
-    difference; None below three differences or when they are all equal. `t_low`, `t_high`: Student's, which
-    is wider and honest for few seeds. `p`: two-sided sign-flip p-value, None for one difference. `floor`: the
-    smallest p-value that n differences can give.
+    n: shared seeds; for a difference that is not `paired`, runs of the one, `n_other` those of the other.
+    error, df: standard error and degrees of freedom; None where one seed, or no spread at all, tells neither.
+    flips: two-sided p-value of flipped signs, from `FLIPPED` paired differences on.
     """
 
     n: int
     difference: float
-    above: int
-    below: int
-    low: float | None = None
-    high: float | None = None
-    t_low: float | None = None
-    t_high: float | None = None
-    p: float | None = None
+    error: float | None = None
+    df: float | None = None
+    flips: float | None = None
+    paired: bool = True
+    n_other: int | None = None
 
     @property
-    def floor(self) -> float:
-        return 2.0 ** (1 - self.n)
+    def p(self) -> float | None:
+        """Two-sided, that there is no difference."""
+        if self.error is None or self.df is None:
+            return None
+        return float(2 * stdtr(self.df, -abs(self.difference) / self.error))
+
+    @property
+    def low(self) -> float | None:
+        """Where the 95 % interval begins."""
+        return self.interval()[0]
+
+    @property
+    def high(self) -> float | None:
+        """Where the 95 % interval ends."""
+        return self.interval()[1]
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float] | tuple[None, None]:
+        """The interval that leaves out the truth in a share `level` of cases."""
+        if self.error is None or self.df is None:
+            return None, None
+        half = float(stdtrit(self.df, 1 - level / 2)) * self.error
+        return self.difference - half, self.difference + half
 
 
 def compare(differences: Sequence[float] | Array) -> Comparison:
-    """Statistics of paired differences. Raises ValueError without any."""
+    """Judge paired differences. Raises ValueError without any."""
     values = np.asarray(differences, dtype=float)
     n = len(values)
     if n == 0:
         raise ValueError("no differences")
-    mean = float(values.mean())
-    above, below = int(np.count_nonzero(values > 0)), int(np.count_nonzero(values < 0))
-    if n == 1:
-        return Comparison(1, mean, above, below)
-    p = sign_flip(values)
+    mean, variance = float(values.mean()), _variance(values)
+    flips = sign_flip(values) if n >= FLIPPED else None
+    if variance is None:
+        return Comparison(n, mean, flips=flips)
+    return Comparison(n, mean, math.sqrt(variance / n), n - 1.0, flips)
+
+
+def welch(one: Sequence[float] | Array, other: Sequence[float] | Array) -> Comparison:
+    """Judge the difference of two means whose values are not paired (Welch 1947, Biometrika 34).
+
+    Raises ValueError where one of them has no values.
+    """
+    mine, its = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    if not len(mine) or not len(its):
+        raise ValueError("no values")
+    mean = float(mine.mean() - its.mean())
+    variances = [_variance(values) for values in (mine, its)]
+    if len(mine) < 2 or len(its) < 2 or all(variance is None for variance in variances):
+        return Comparison(len(mine), mean, paired=False, n_other=len(its))
+    parts = [((variance or 0.0) / len(values), len(values) - 1) for variance, values in
+             zip(variances, (mine, its), strict=True)]  # fmt: skip
+    error, df = satterthwaite(parts)
+    return Comparison(len(mine), mean, error, df, paired=False, n_other=len(its))
+
+
+def satterthwaite(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Standard error and degrees of freedom of a sum of variances (Satterthwaite 1946, Biometrics 2).
+
+    parts: each variance of the sum, above 0 in one of them, with its own degrees of freedom.
+    """
+    total = sum(variance for variance, _ in parts)
+    return math.sqrt(total), total**2 / sum(variance**2 / df for variance, df in parts)
+
+
+def _variance(values: Array) -> float | None:
+    """Sample variance; None below two values, or where they are all equal but for rounding."""
+    if len(values) < 2:
+        return None
     spread = float(values.std(ddof=1))
-    if n == 2 or spread <= _TIE * max(1e-300, float(np.abs(values).max())):
-        return Comparison(n, mean, above, below, p=p)
-    half = float(stdtrit(n - 1, 1 - LEVEL / 2)) * spread / np.sqrt(n)
-    low, high = bca(values)
-    return Comparison(n, mean, above, below, low, high, mean - half, mean + half, p)
+    return None if spread <= _TIE * max(1e-300, float(np.abs(values).max())) else spread**2
 
 
 def sign_flip(differences: Array) -> float:
@@ -91,32 +140,10 @@ def _signs(n: int) -> Array:
     return np.asarray(1.0 - 2.0 * bits, dtype=np.float64)
 
 
-def bca(values: Array, level: float = LEVEL) -> tuple[float, float]:
-    """Bias-corrected and accelerated bootstrap interval of the mean of `values`, which must not all be equal.
-
-    9,999 resamples from a fixed seed, so that a table is the same at every printing.
-    """
-    n, mean = len(values), values.mean()
-    means = _resamples(n) @ values / n
-    tie = _TIE * np.abs(values).max()
-    below = np.mean(means < mean - tie) + 0.5 * np.mean(np.abs(means - mean) <= tie)
-    bias = ndtri(below)
-    jackknife = (values.sum() - values) / (n - 1)
-    deviations = jackknife.mean() - jackknife
-    acceleration = np.sum(deviations**3) / (6 * np.sum(deviations**2) ** 1.5)
-    z = bias + np.array([ndtri(level / 2), ndtri(1 - level / 2)])
-    quantiles = ndtr(bias + z / (1 - acceleration * z))
-    low, high = np.quantile(means, quantiles)
-    return float(low), float(high)
-
-
-@cache
-def _resamples(n: int) -> Array:
-    """How often each of n values is drawn in each resample. Shape (9999, n)."""
-    drawn = np.random.default_rng(0).integers(0, n, (DRAWS, n))
-    counts = np.zeros((DRAWS, n))
-    np.add.at(counts, (np.arange(DRAWS)[:, None], drawn), 1.0)
-    return counts
+def sign_test(wins: int, losses: int) -> float:
+    """Exact two-sided p-value of so many wins and losses, ties left out; 1 without any."""
+    n = wins + losses
+    return min(1.0, 2 * float(bdtr(min(wins, losses), n, 0.5))) if n else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -128,11 +155,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = highest
     return corrected
-
-
-def seeds_to_decide(comparisons: int, level: float = LEVEL) -> int:
-    """The fewest shared seeds with which one of so many comparisons can become significant at all."""
-    n = 1
-    while comparisons * 2.0 ** (1 - n) >= level:
-        n += 1
-    return n

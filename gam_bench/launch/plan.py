@@ -1,7 +1,7 @@
 """What is to be launched: a pure decision from where each run stands."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gam_bench.store.folder import State
@@ -40,3 +40,22 @@ def plan(standings: Sequence[Standing], *, retry_failed: bool = False, force: bo
         return state.open or (force and state.over) or (retry_failed and state.failure)
 
     return Plan(tuple(standings), tuple(s for s in standings if launched(s.state)), anew=force)
+
+
+def order(todo: Sequence[Standing], cost: Callable[[Standing], float]) -> list[Standing]:
+    """The order of launching: the longest task first, in a task seed by seed, in a seed the longest run.
+
+    Long tasks first leave short ones for the end, which keeps all workers busy. Seed by seed, all optimizers
+    of a seed run at about the same time, so that no load that comes and goes falls on one optimizer alone,
+    and every seed that is done can be compared.
+    """
+    longest: dict[tuple[object, ...], float] = {}
+    for standing in todo:
+        task = _task(standing)
+        longest[task] = max(longest.get(task, 0.0), cost(standing))
+    return sorted(todo, key=lambda s: (-longest[_task(s)], s.run.spec.seed, -cost(s)))
+
+
+def _task(standing: Standing) -> tuple[object, ...]:
+    spec = standing.run.spec
+    return spec.dataset, spec.label_noise, spec.model, spec.augmentation

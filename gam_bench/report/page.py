@@ -10,12 +10,12 @@ import jinja2
 import pandas as pd
 
 from gam_bench.compare import cost
-from gam_bench.compare.claim import CLAIMS, claims
-from gam_bench.compare.verdict import MARGIN, tally
-from gam_bench.report import notes, page_tables, plots
+from gam_bench.compare.verdict import tally
+from gam_bench.report import claims, notes, page_tables, plots
+from gam_bench.report.layout import Table
 from gam_bench.report.render import sentences
-from gam_bench.report.table import CLAIMED, Table, build
-from gam_bench.report.words import hours, title
+from gam_bench.report.table import build
+from gam_bench.report.words import hours
 from gam_bench.suite.sources import known_sources
 
 DRAWN = 24
@@ -26,7 +26,7 @@ _CAPTIONS = {
 }  # fmt: skip
 
 
-def page(frame: pd.DataFrame, margin: float = MARGIN) -> str:
+def page(frame: pd.DataFrame, margin: float | None = None) -> str:
     """The report of these runs as HTML; `frame` should have curves and environment (see `frame.load`)."""
     table = build(frame, margin=margin)
     drawn, more = _tasks(frame)
@@ -72,19 +72,20 @@ def _title(frame: pd.DataFrame) -> str:
 
 def _scores(frame: pd.DataFrame, table: Table) -> list[tuple[str, str, str]]:
     """The scoreboard: name, text, CSS class."""
+    scores = [
+        (claims.name(answer), claims.standing(answer), str(answer.standing).replace(" ", "-"))
+        for answer in table.answers
+        if answer.metric == table.metrics[0]
+    ]
     states = Counter(frame["state"])
     done = states["done"] == len(frame)
-    scores = [("Runs finished", f"{states['done']} of {len(frame)}", "done" if done else "undecided")]
+    scores += [("Runs finished", f"{states['done']} of {len(frame)}", "done" if done else "undecided")]
     bad = states["failed"] + states["diverged"]
     if bad:
         scores.append(("Failed or diverged", str(bad), "failed"))
     verdicts = [judgement.verdict for cell in table.cells for judgement in cell.judgements]
     if verdicts:
         scores.append(("Published figures", tally(verdicts), _one(verdicts)))
-    for better, worse in CLAIMS if table.metrics[0].name in CLAIMED else ():
-        standings = claims([finding for _, finding in table.findings], better, worse)
-        if standings:
-            scores.append((f"{title(better)} > {title(worse)}", tally(standings), _one(standings)))
     taken = cost.hours(frame)
     if taken:
         kind, number = max(taken.items(), key=lambda item: item[1])

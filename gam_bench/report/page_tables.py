@@ -10,18 +10,19 @@ import pandas as pd
 
 from gam_bench.compare import cost
 from gam_bench.compare.cell import TASK, Cell, Sample, telling
-from gam_bench.compare.claim import Finding
+from gam_bench.compare.pairs import Finding
 from gam_bench.compare.verdict import Verdict
 from gam_bench.report import plots
+from gam_bench.report.claims import interval
 from gam_bench.report.table import build
-from gam_bench.report.words import interval, shown, title
+from gam_bench.report.words import shown, title
 from gam_bench.results.figures import METRICS, Figure, metric
 from gam_bench.results.frame import settings as settings_of
 
 _CELL_METRICS = (
     "test_accuracy", "best_test_accuracy", "test_loss", "lambda_max", "hessian_trace",
     "forward_backward_passes", "relative_passes", "seconds_per_epoch", "relative_seconds",
-    "images_per_second", "peak_memory_bytes",
+    "relative_process_seconds", "images_per_second", "peak_memory_bytes",
 )  # fmt: skip
 
 
@@ -44,7 +45,7 @@ class List:
     rows: list[list[Field]]
 
 
-def cells(frame: pd.DataFrame, margin: float) -> List:
+def cells(frame: pd.DataFrame, margin: float | None) -> List:
     """A row a cell with all of its figures."""
     known = cost.add_relative(frame)
     metrics = [metric(name) for name in _CELL_METRICS if name == "test_accuracy" or known[name].notna().any()]
@@ -77,8 +78,7 @@ def _cell_row(
     row += [_mean(cell.sample(chosen.name)) for chosen in metrics]
     c = finding.comparison if finding else None
     row.append(Field(shape.text(c.difference, sign=True), c.difference, "n") if c else Field("", kind="n"))
-    known = c is not None and c.low is not None
-    row.append(Field(interval(cell, c.low, c.high), c.low, "n") if c and known else Field("", kind="n"))
+    row.append(Field(interval(c, shape), c.low, "n") if c else Field("", kind="n"))
     p = finding.p_holm if finding else None
     row.append(Field("" if p is None else f"{p:.2g}", p, "n"))
     found = sorted(cell.published, key=lambda match: not match.same)[:1]

@@ -7,7 +7,7 @@ from typing import Any
 from gam_bench.compare.cell import sort_key
 from gam_bench.compare.contrast import TASK, Contrast, Row, Side, rows
 from gam_bench.errors import UserError
-from gam_bench.report.table import Entry, Line, Table
+from gam_bench.report.layout import Entry, Line, Table
 from gam_bench.report.words import shown, title
 from gam_bench.results.figures import DEFAULT, Figure, metric
 from gam_bench.suite.sources import known_sources
@@ -44,7 +44,7 @@ def _build(source: str, chosen: Figure, found: list[Row]) -> Table:
     return Table(
         title=f"{source}, published: {chosen.heading}, mean ± sd over runs",
         about=_about(found, varied),
-        scoreboard=f"{figures} published figures in {len(found)} rows; nothing here was run by gam-bench.",
+        scoreboard=[f"{figures} published figures in {len(found)} rows; nothing here was run by gam-bench."],
         row_names=tuple(name.replace("_", " ") for name in varied),
         columns=tuple(f"{title(name)}{f', {tag}' if tag else ''}" for name, tag in columns),
         lines=lines,

@@ -11,11 +11,12 @@ from typing import Any
 from tabulate import tabulate
 
 from gam_bench.report.as_data import as_csv, as_json
-from gam_bench.report.table import Entry, Table
-from gam_bench.report.words import gap_sentence, sentence
+from gam_bench.report.claims import sentence
+from gam_bench.report.layout import Entry, Table
+from gam_bench.report.words import gap_sentence
 
 SHOWN_FINDINGS = 24
-"""A table on a terminal or in a paper names at most so many comparisons; json and csv have them all."""
+"""A table on a terminal or in a paper names at most so many rows' comparisons; json and csv have them all."""
 
 
 def render(table: Table, format: str) -> str:
@@ -31,13 +32,12 @@ def markdown(table: Table) -> str:
     ]
     heads = [_markdown(head) for head in table.head]
     body = tabulate(rows, heads, tablefmt="pipe", colalign=sides, disable_numparse=True) if rows else ""
-    above = [f"**{_markdown(table.title)}**", _markdown(f"{table.about}. {table.scoreboard}")]
-    below = [
+    above = [f"**{_markdown(table.title)}**", _markdown(f"{table.about}.")]
+    scoreboard, *below = (
         "\n".join(f"- {_markdown(text)}" for text in texts)
-        for texts in (sentences(table), table.notes)
-        if texts
-    ]
-    return "\n\n".join([*above, *filter(None, [body]), *below])
+        for texts in (table.scoreboard, sentences(table), table.notes)
+    )
+    return "\n\n".join(filter(None, [*above, scoreboard, body, *below]))
 
 
 def _markdown_entry(entry: Entry) -> str:
@@ -56,7 +56,10 @@ def latex(table: Table) -> str:
         r"% needs \usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{_latex(f'{table.title}. {table.about}. {table.scoreboard}')}}}",
+        rf"\caption{{{_latex(f'{table.title}. {table.about}.')}}}",
+        *_latex_notes(table.scoreboard),
+        r"\medskip",
+        "",
         rf"\begin{{tabular}}{{{'l' * left}{'r' * len(table.columns)}}}",
         r"\toprule",
         _ampersand(map(_latex, table.head)),
@@ -70,10 +73,13 @@ def latex(table: Table) -> str:
     lines += [r"\bottomrule", r"\end{tabular}"]
     notes = [*sentences(table), *table.notes]
     if notes:
-        lines += [r"", r"\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
-        lines += [rf"{_latex(note)}\par" for note in notes]
-        lines += [r"\end{minipage}"]
+        lines += ["", r"\medskip", *_latex_notes(notes)]
     return "\n".join([*lines, r"\end{table}"])
+
+
+def _latex_notes(texts: Sequence[str]) -> list[str]:
+    box = r"\begin{minipage}{\linewidth}\footnotesize\raggedright"
+    return [box, *(rf"{_latex(text)}\par" for text in texts), r"\end{minipage}"]
 
 
 def _ampersand(cells: Any) -> str:
@@ -125,12 +131,11 @@ def page(table: Table) -> str:
         .set_table_styles([{"selector": "th, td", "props": "padding: 0.2em 0.8em; text-align: left"}])
         .set_properties(subset=list(range(left, len(names))), **{"text-align": "right"})
     )
-    lists = "".join(
-        f"<ul>\n{''.join(f'<li>{html.escape(text)}</li>{chr(10)}' for text in texts)}</ul>\n"
-        for texts in (sentences(table), table.notes)
-        if texts
+    scoreboard, *below = (
+        f"<ul>\n{''.join(f'<li>{html.escape(text)}</li>{chr(10)}' for text in texts)}</ul>\n" if texts else ""
+        for texts in (table.scoreboard, sentences(table), table.notes)
     )
-    return f"{styler.to_html()}<p>{html.escape(f'{table.about}. {table.scoreboard}')}</p>\n{lists}"
+    return f"<p>{html.escape(table.about)}.</p>\n{scoreboard}{styler.to_html()}{''.join(below)}"
 
 
 def terminal(table: Table, *, colour: bool = False, width: int = 0) -> str:
@@ -151,11 +156,11 @@ def terminal(table: Table, *, colour: bool = False, width: int = 0) -> str:
         sides = [str.ljust] * left + [str.rjust] * len(table.columns)
         return [side(text, size) for side, text, size in zip(sides, texts, widths, strict=True)]
 
-    out = [bold(fold(table.title)), dim(fold(table.about)), fold(table.scoreboard), ""]
+    out = [bold(fold(table.title)), dim(fold(table.about)), "", *map(fold, table.scoreboard), ""]
     out.append(bold("  ".join(aligned(table.head))))
     above = ""
     for line, texts in zip(table.lines, map(aligned, rows), strict=True):
-        if line.kind == "measured" and above not in ("", "measured"):
+        if (line.kind == "measured" and above not in ("", "measured")) or (line.kind == "equal" != above):
             out.append("")
         above = line.kind
         labels, figures = texts[: len(line.labels)], texts[len(line.labels) :]

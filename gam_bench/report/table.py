@@ -12,13 +12,17 @@ from typing import Any
 import pandas as pd
 
 from gam_bench.compare import cost
+from gam_bench.compare.answer import Answer, answers
 from gam_bench.compare.cell import TASK, Cell, Sample, cells, check_key, following, sort_key, telling
-from gam_bench.compare.claim import CLAIMS, PASSES, Finding, claims, findings
-from gam_bench.compare.gap import Gap, gaps
+from gam_bench.compare.gap import gaps
 from gam_bench.compare.match import Match
+from gam_bench.compare.pairs import PASSES, Finding, equal_compute, findings
+from gam_bench.compare.question import asked
+from gam_bench.compare.rows import VALIDATION
 from gam_bench.compare.verdict import MARGIN, tally
 from gam_bench.errors import UserError
-from gam_bench.report import notes
+from gam_bench.report import claims, notes
+from gam_bench.report.layout import Entry, Line, Table
 from gam_bench.report.words import differences, shown, title, verdict
 from gam_bench.results.figures import DEFAULT, SIDE, Figure, metric
 
@@ -26,64 +30,6 @@ ROOM = 6
 """Up to so many rows the default table has lines for loss, flatness and cost below the accuracy."""
 Place = tuple[Any, ...]
 """The values of the settings that make a row, or a column."""
-CLAIMED = ("test_accuracy", "best_test_accuracy", "test_accuracy_at_best_validation")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """The text of one cell; `best` where it is significantly the best of its row."""
-
-    text: str
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the table: `what` says what it shows, `labels` name the row and `row` does so in one text.
-
-    Below the first line of a row both are empty.
-    """
-
-    row: str
-    labels: tuple[str, ...]
-    what: str
-    entries: tuple[Entry, ...]
-    kind: str  # measured | published | verdict | side
-
-
-@dataclass
-class Table:
-    """Everything that is printed, in order, and the cells behind it.
-
-    `data`: what JSON and CSV hold, for a table that has no cells.
-    """
-
-    title: str
-    about: str
-    scoreboard: str
-    row_names: tuple[str, ...]
-    columns: tuple[str, ...]
-    lines: list[Line]
-    findings: list[tuple[str, Finding]]
-    gaps: list[tuple[str, Gap]]
-    notes: list[str]
-    cells: list[Cell]
-    metrics: list[Figure]
-    data: list[dict[str, Any]] | None = None
-
-    @property
-    def named(self) -> bool:
-        """Whether lines need a column that says what they show."""
-        return any(line.kind != "measured" for line in self.lines)
-
-    @property
-    def head(self) -> list[str]:
-        """The headings, those of the labels first."""
-        return [*self.row_names, *([""] if self.named else []), *self.columns]
-
-    def labels(self, line: Line) -> list[str]:
-        """What stands left of a line's figures."""
-        return [*line.labels, *([line.what] if self.named else [])]
 
 
 def build(
@@ -91,15 +37,15 @@ def build(
     metrics: Sequence[str] = (),
     rows: Sequence[str] = (),
     columns: Sequence[str] = (),
-    margin: float = MARGIN,
+    margin: float | None = None,
 ) -> Table:
     """The table of these runs.
 
     `metrics`: the first is the table's, the others stand below it; none given, test accuracy, and loss,
     flatness and cost where there is room. `rows`, `columns`: settings; by default columns are optimizers and
-    rows all else that tells runs apart. `margin`: within which a published accuracy counts as reproduced (a
-    fraction). Raises UserError for unknown names, and for rows and columns that would mix different runs in a
-    cell.
+    rows all else that tells runs apart. `margin`: within which two accuracies count as the same (a fraction);
+    none given, the suite's, or half a point. Raises UserError for unknown names, and for rows and columns
+    that would mix different runs in a cell.
     """
     if frame.empty:
         raise UserError("there are no runs to show")
@@ -109,11 +55,17 @@ def build(
     down = list(rows) or [name for name in telling(frame) if name not in across]
     check_key(frame, [*down, *across])
     frame = cost.add_relative(frame)
+    question = asked(frame)
     wanted = [metric(name) for name in metrics] or _default_metrics(frame, down)
-    passes = metric(PASSES)  # of which equal compute is judged
-    shown = wanted if passes in wanted else [*wanted, passes]
-    made = cells(frame, [*down, *across], shown, margin, variants)
-    return _Builder(frame, wanted, down, across, margin, made, findings(made)).table()
+    claimed = [] if metrics else [metric(claim.metric) for claim in question.claims]
+    # beside what is printed: what the suite claims, what equal compute and tuning values are judged by
+    behind = dict.fromkeys([*wanted, *claimed, metric(PASSES), metric(VALIDATION)])
+    if margin is None:
+        margin = MARGIN if question.margin is None else question.margin / 100
+    made = cells(frame, [*down, *across], list(behind), margin, variants)
+    judged = list(dict.fromkeys([*wanted, *claimed]))
+    told = answers(made, question.claims, judged, margin, len(question.seeds))
+    return _Builder(frame, wanted, down, across, margin, made, findings(made, wanted[0]), told).table()
 
 
 def _default_metrics(frame: pd.DataFrame, down: Sequence[str]) -> list[Figure]:
@@ -133,16 +85,24 @@ class _Builder:
     margin: float
     cells: list[Cell]
     found: list[Finding]
+    answers: list[Answer]
     footnotes: dict[str, int] = field(default_factory=dict)  # text → number
 
     def __post_init__(self) -> None:
-        self.best = {finding.better.place for finding in self.found if finding.leads and finding.significant}
+        lost = {self._row(cell) for cell in self.cells if cell.diverged}
+        self.best = {
+            finding.better.place
+            for finding in self.found
+            if finding.leads and finding.significant and self._row(finding.better) not in lost
+        }
         whole = Counter(cell.planned for cell in self.cells if cell.main.n == cell.planned > 1).most_common(1)
         self.seeds = whole[0][0] if whole else 0  # of the usual cell
 
     def table(self) -> Table:
         columns = sorted({self._column(cell) for cell in self.cells}, key=partial(_order, self.across))
-        lines = self._lines(columns)  # before the notes: it numbers the footnotes
+        lines = self._lines(columns) + self._equal_lines(
+            columns
+        )  # before the notes: it numbers the footnotes
         return Table(
             title=f"{self._name()}: {self.metrics[0].heading}, mean ± sd over seeds",
             about=self._about(),
@@ -155,6 +115,8 @@ class _Builder:
             notes=self._notes(),
             cells=self.cells,
             metrics=self.metrics,
+            answers=self.answers,
+            further=[f for chosen in self.metrics[1:] for f in findings(self.cells, chosen)],
         )
 
     def _lines(self, columns: Sequence[Place]) -> list[Line]:
@@ -171,6 +133,28 @@ class _Builder:
             for chosen in self.metrics[1:]:
                 entries = tuple(_side(cell, chosen.name) for cell in line)
                 lines.append(Line("", blank, chosen.subheading, entries, "side"))
+        return lines
+
+    def _equal_lines(self, columns: Sequence[Place]) -> list[Line]:
+        """Optimizers that spent equal passes over unequal epochs, in one line: what equal compute bought."""
+        if self.across != ["optimizer"] or "epochs" not in self.down:
+            return []
+        partners: dict[Place, list[Cell]] = {}
+        for one, other in equal_compute(self.cells):
+            partners.setdefault(one.place, [one]).append(other)
+        lines, told = [], set[frozenset[Place]]()
+        for line in sorted(partners.values(), key=lambda found: -len(found)):
+            if any({cell.place for cell in line} <= earlier for earlier in told):
+                continue
+            told.add(frozenset(cell.place for cell in line))
+            by_column = {self._column(cell): cell for cell in line}
+            row = tuple(
+                "equal passes" if name == "epochs" else shown(line[0].key[name]) for name in self.down
+            )
+            entries = tuple(_at_epochs(by_column.get(column), self.seeds) for column in columns)
+            passes = line[0].sample(PASSES)
+            what = f"{passes.metric.text(passes.mean)} passes"
+            lines.append(Line(", ".join(row), row, what, entries, "equal"))
         return lines
 
     def _measured(self, cell: Cell | None) -> Entry:
@@ -256,25 +240,23 @@ class _Builder:
         ]
         return " · ".join([*shared, ", ".join([runs, *others])])
 
-    def _scoreboard(self) -> str:
-        """One line on top: figures reproduced, claims supported."""
+    def _scoreboard(self) -> list[str]:
+        """On top: how the claims stand, and how many published figures are reproduced."""
+        told = claims.lines(self.answers, self.metrics[0], lambda cell: self._where(self._row(cell)))
+        return [*told, self._published_tally()]
+
+    def _published_tally(self) -> str:
         verdicts = [judgement.verdict for cell in self.cells for judgement in cell.judgements]
         others = sum(not match.same for cell in self.cells for match in cell.published)
         told = [tally(verdicts)] if verdicts else []
         told += [f"{others} of other recipes, not counted"] if others else []
-        parts = [f"Published figures: {', '.join(told)}." if told else "No published figure for these cells."]
-        if self.metrics[0].name in CLAIMED:
-            for better, worse in CLAIMS:
-                standings = claims(self.found, better, worse)
-                if standings:
-                    parts.append(f"{title(better)} > {title(worse)}: {tally(standings)}.")
-        return " ".join(parts)
+        return f"Published figures: {', '.join(told)}." if told else "No published figure for these cells."
 
     def _notes(self) -> list[str]:
         figures = [match.figure for cell in self.cells for match in cell.published]
         return [
             *notes.seeds(self.seeds),
-            *notes.statistics(self.metrics[0], self.found),
+            *notes.statistics(self.metrics[0], self.found, self.answers, self.margin),
             *notes.hardware(self.frame),
             *notes.precision(self.frame),
             *notes.numerics(self._versions()),
@@ -292,6 +274,13 @@ def _head(name: str, value: Any) -> str:
     return title(value) if name == "optimizer" else f"{name.replace('_', ' ')} {shown(value)}"
 
 
+def _at_epochs(cell: Cell | None, seeds: int) -> Entry:
+    if cell is None:
+        return Entry("")
+    entry = _entry(cell, cell.main, (seeds, seeds))
+    return Entry(f"{entry.text} ({cell.settings['epochs']} epochs)")
+
+
 def _side(cell: Cell | None, name: str) -> Entry:
     """A figure below the main one, whose seeds are the usual ones."""
     return Entry("") if cell is None else _entry(cell, cell.sample(name), (cell.main.n, cell.planned))
@@ -301,6 +290,8 @@ def _entry(cell: Cell, sample: Sample, usual: tuple[int, int], best: bool = Fals
     """`84.73 ± 1.52`, and `(2/5, 1 failed)` where finished and planned runs are not the `usual` ones."""
     bad = [f"{cell.states[state]} {state}" for state in ("failed", "diverged") if cell.states[state]]
     told = ", ".join([f"{sample.n}/{cell.planned}", *bad])
+    if sample.machines > 1:
+        return Entry(f"— ({sample.machines} machines)")
     if sample.mean is None:
         return Entry(f"— ({told})" if bad else "—")
     text = sample.metric.spread_text(sample.mean, sample.sd)

@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the quick verbs need these words, and none of what numpy and pandas bring
     from gam_bench.compare.cell import Cell
-    from gam_bench.compare.claim import Finding
     from gam_bench.compare.gap import Gap
     from gam_bench.compare.match import Match
+    from gam_bench.compare.pairs import Finding
 
 TITLES = {
     "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "sam": "SAM", "gam": "GAM",
     "exact-gam": "ExactGAM", "sam+gam": "SAM+GAM",
 }  # fmt: skip
-FEW = 8
-"""Below so many seeds the bootstrap interval is plainly too narrow, and Student's is shown beside it."""
 
 
 def title(optimizer: str) -> str:
@@ -74,26 +72,9 @@ def _named(cell: "Cell", epochs: bool) -> str:
     return f"{title(cell.optimizer)} ({', '.join(told)})" if told else title(cell.optimizer)
 
 
-def sentence(finding: "Finding") -> str:
-    """One line without the row it is of: difference, interval, p, n, and what follows."""
-    c, metric = finding.comparison, finding.one.main.metric
-    if c is None:
-        return f"{names(finding)}: {conclusion(finding)}"
-    unit = f" {metric.points}" if metric.points else ""
-    text = f"{names(finding)} {metric.text(c.difference, sign=True)}{unit}"
-    if c.low is not None:
-        text += f", 95 % interval {interval(finding.one, c.low, c.high)}"
-        if c.n < FEW:
-            text += f" (t: {interval(finding.one, c.t_low, c.t_high)})"
-    if c.p is not None:
-        corrected = f" (Holm {p_value(finding.p_holm)})" if finding.family > 1 and finding.decidable else ""
-        text += f", p = {p_value(c.p)}{corrected}"
-    return f"{text}, n = {c.n}: {conclusion(finding)}"
-
-
 def gap_sentence(gap: "Gap") -> str:
     """A measured gap beside the published one, and whether it is the same."""
-    metric, figure = gap.finding.one.main.metric, gap.published.one.figure
+    metric, figure = gap.finding.metric, gap.published.one.figure
     text = (
         f"the gap {names(gap.finding)}, measured {metric.text(gap.measured, sign=True)}, published "
         f"{metric.text(gap.published.difference, sign=True)} ({figure.where}): {gap.judgement.verdict}"
@@ -104,41 +85,25 @@ def gap_sentence(gap: "Gap") -> str:
 
 
 def conclusion(finding: "Finding") -> str:
-    """What may be said, and nothing more."""
-    c, better = finding.comparison, finding.one.main.metric.better
-    if c is None:
+    """What may be said of this one row, and nothing more."""
+    if finding.signs is None and finding.comparison is None:
         return _not_compared(finding)
-    if c.n == 1:
-        return "one seed says nothing about chance"
-    if c.n == 2:
-        return "two seeds give no interval and no p-value below 0.5"
     if finding.significant:
-        gain = finding.gain if better else c.difference
-        words = ("better", "worse") if better else ("higher", "lower")
-        return f"{title(finding.one.optimizer)} is {words[gain <= 0]}"
-    if finding.decidable:
-        return "no difference shown"
-    if not better or c.difference == 0:
-        return "too few seeds to tell from chance"
-    ahead = c.above if c.difference > 0 else c.below
-    name = title(finding.better.optimizer)
-    return f"{name} is better on {ahead} of {c.n} seeds, too few to tell from chance"
+        words = ("better", "worse") if finding.metric.better else ("higher", "lower")
+        return f"{title(finding.one.optimizer)} is {words[finding.gain <= 0]}"
+    if finding.p is None:
+        n = finding.comparison.n if finding.comparison else 0
+        return "one seed tells nothing of chance" if n == 1 else "without any spread nothing is decided"
+    return "no difference shown"
 
 
 def _not_compared(finding: "Finding") -> str:
     unlike = [f"{d.setting} {shown(d.one)} against {shown(d.other)}" for d in finding.unlike]
-    if finding.one.main.values.keys() & finding.other.main.values.keys():
-        unlike = unlike or ["their seeds in common are of different numerics versions"]
-    return f"not compared, {', '.join(unlike) or 'no finished seed in common'}"
-
-
-def interval(cell: "Cell", low: float | None, high: float | None) -> str:
-    """For example `[+0.88, +6.69]`, in the units of the cell's main figure."""
-    metric = cell.main.metric
-    return f"[{metric.text(low, sign=True)}, {metric.text(high, sign=True)}]"
+    return f"not compared, {', '.join(unlike) or finding.refused}"
 
 
 def p_value(value: float | None) -> str:
+    """For example `= 0.029` or `< 0.001`, to stand behind `p`."""
     if value is None:
         return "—"
-    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+    return "< 0.001" if value < 0.001 else f"= {value:.2g}"

@@ -46,6 +46,16 @@ class Figure:
     spread: bool = True
 
     @property
+    def by_machine(self) -> bool:
+        """Whether it tells as much of the machine as of the run, so that unlike machines are not compared."""
+        return self.again and self.kind == "number"
+
+    @property
+    def judged(self) -> bool:
+        """Whether one optimizer may be claimed to be better in it; what it costs is told, not claimed."""
+        return self.better != 0 and not self.again and self.unit not in ("passes", "ratio")
+
+    @property
     def heading(self) -> str:
         """For example `test accuracy (%), last epoch`."""
         return f"{self._with_unit}{f', {self.selection}' if self.selection else ''}"
@@ -114,10 +124,10 @@ def _seconds(name: str, meaning: str, title: str = "", derived: bool = False) ->
     )  # fmt: skip
 
 
-def _relative(name: str, meaning: str, title: str, short: str) -> Figure:
+def _relative(name: str, meaning: str, title: str, short: str, again: bool = True) -> Figure:
     return Figure(
-        name=name, meaning=meaning, unit="ratio", derived=True, title=title, shown_unit="×", decimals=1,
-        better=-1, short=short, spread=False,
+        name=name, meaning=meaning, unit="ratio", derived=True, again=again, title=title, shown_unit="×",
+        decimals=1, better=-1, short=short, spread=again,
     )  # fmt: skip
 
 
@@ -155,6 +165,10 @@ FIGURES: tuple[Figure, ...] = (
     Figure(name="steps", meaning="of the optimizer", unit="steps"),
     Figure(name="skipped_steps", meaning="those not taken, for a gradient that was not finite", unit="steps"),
     _seconds("train_seconds", "training alone, device-synchronised", "training time"),
+    _seconds(
+        "process_seconds", "processor time of training on a CPU, all threads; load leaves it alone",
+        "processor time",
+    ),
     _seconds("data_seconds", "the part of train_seconds in which the host waited for batches"),
     _seconds("eval_seconds", "evaluation"),
     _seconds("flatness_seconds", "measuring the Hessian"),
@@ -166,8 +180,8 @@ FIGURES: tuple[Figure, ...] = (
         title="training images a second", better=+1,
     ),
     Figure(
-        name="peak_memory_bytes", meaning="of the device", unit="bytes", again=True, title="peak memory",
-        shown_unit="MiB", scale=1 / 2**20, decimals=0, better=-1,
+        name="peak_memory_bytes", meaning="of the GPU; missing on a CPU", unit="bytes", again=True,
+        title="peak memory", shown_unit="MiB", scale=1 / 2**20, decimals=0, better=-1,
     ),
     Figure(name="parameters", meaning="of the model"),
     Figure(name="flops_per_step", meaning="floating-point operations of a step, by torch's counter"),
@@ -176,11 +190,16 @@ FIGURES: tuple[Figure, ...] = (
     Figure(name="attempts", meaning="how often the run was started", again=True),
     _relative(
         "relative_passes", "passes over the mean of the base optimizer's runs",
-        "passes relative to the base optimizer", "passes, × the base's",
+        "passes relative to the base optimizer", "passes, × the base's", again=False,
     ),
     _relative(
         "relative_seconds", "train_seconds over the mean of the base optimizer's runs on equal hardware",
         "training time relative to the base optimizer", "time, × the base's",
+    ),
+    _relative(
+        "relative_process_seconds",
+        "process_seconds over the mean of the base optimizer's runs on equal hardware",
+        "processor time relative to the base optimizer", "processor time, × the base's",
     ),
     Figure(name="compiled", meaning="whether the model was compiled", kind="flag", again=True),
     Figure(name="cuda_graph", meaning="whether steps were replayed as a CUDA graph", kind="flag", again=True),
@@ -211,7 +230,7 @@ METRICS: dict[str, Figure] = {figure.name: figure for figure in FIGURES if figur
 """What tables can show."""
 
 DEFAULT = "test_accuracy"
-SIDE = ("test_loss", "lambda_max", "relative_passes", "relative_seconds")
+SIDE = ("test_loss", "lambda_max", "relative_passes", "relative_seconds", "relative_process_seconds")
 """What stands below the accuracy in a table that has room for it."""
 
 

@@ -37,6 +37,7 @@ HEAD: dict[str, str] = {
 TAIL: dict[str, str] = {
     "error": "last line of what stopped a failed or diverged run",
     "sources": "JSON, setting → citation key, `assumed`, `default`, or `suite` for what the suite varies",
+    "question": "JSON, what the suite asks: the claims it adds, its margin in points, its seeds",
 }
 """The columns before and behind settings and figures: text, empty where there is nothing to say."""
 TEXTS = (*HEAD, *TAIL, *(figure.name for figure in FIGURES if figure.kind == "text"))
@@ -49,7 +50,8 @@ def of_suite(
     suite: "Suite", standings: Iterable["Standing"], *, curves: bool = False, environment: bool = True
 ) -> pd.DataFrame:
     """A row for every planned run, in the suite's order, with what there is of it (`store.standings`)."""
-    head: Record = {"suite": suite.name, "suite_title": suite.title}
+    question = suite.question.model_dump_json(exclude_defaults=True)
+    head: Record = {"suite": suite.name, "suite_title": suite.title, "question": question}
     return frame(
         {"uid": standing.run.uid, "sources": json.dumps(standing.run.sources, sort_keys=True)}
         | _found(standing.folder, standing.state, standing.result, curves, environment)

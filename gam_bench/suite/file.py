@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gam_bench.errors import UserError, complaints, did_you_mean
 from gam_bench.files import shipped
 from gam_bench.suite import yaml
+from gam_bench.suite.claim import Claim
 from gam_bench.suite.spec import Scalar
 
 
@@ -42,6 +43,8 @@ class SuiteFile(BaseModel):
     seeds: list[int] = Field(default=[], min_length=1)
     runs: list[dict[str, Scalar | list[Scalar]]] = Field(default=[], min_length=1)
     settings: list[Rule] = []
+    claims: list[Claim] = []
+    margin: float | None = Field(default=None, gt=0)
 
     def size(self) -> int:
         """How many runs the blocks name; one that two blocks name counts twice."""
@@ -51,6 +54,9 @@ class SuiteFile(BaseModel):
             )
             for block in self.runs
         )
+
+
+_ENTRIES: dict[str, type[BaseModel]] = {"answers": Answer, "settings": Rule, "claims": Claim}
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,8 @@ def read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[SuiteFile, list[Place
                 "seeds": own.seeds or base.seeds,
                 "answers": own.answers if "answers" in own.model_fields_set else base.answers,
                 "sources": base.sources | own.sources,
+                "claims": own.claims if "claims" in own.model_fields_set else base.claims,
+                "margin": own.margin if "margin" in own.model_fields_set else base.margin,
             }
         )
         rules = [PlacedRule(r.rule, f"{own.extends}, {r.place}", own=False) for r in inherited] + rules
@@ -127,7 +135,7 @@ def _with_lines(error: ValidationError, content: yaml.Mapping) -> list[str]:
                 node = node[step]
                 line = node.line if isinstance(node, yaml.Mapping) else line
         if found["type"] == "extra_forbidden":
-            model = {1: SuiteFile, 3: Answer if found["loc"][0] == "answers" else Rule}[len(found["loc"])]
+            model = _ENTRIES.get(str(found["loc"][0]), SuiteFile)
             complaint += did_you_mean(str(found["loc"][-1]), model.model_fields)
         lines.append(f"line {line}: {where} {complaint}")
     return list(dict.fromkeys(lines))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gam_bench.errors import UserError, did_you_mean
+from gam_bench.suite import claim
 from gam_bench.suite.file import Answer, PlacedRule, SuiteFile, find, read
 from gam_bench.suite.sources import known_sources
 from gam_bench.suite.spec import OWN_SETTINGS, BadSettings, RunSpec, all_settings
@@ -41,7 +42,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Suite:
-    """A named list of runs; `name` is its file's without `.yaml`, `citations` maps source to citation."""
+    """A named list of runs; `name` is its file's without `.yaml`, `citations` maps source to citation.
+
+    `question`: what its file asks of them.
+    """
 
     name: str
     path: Path
@@ -50,6 +54,7 @@ class Suite:
     answers: tuple[Answer, ...]
     citations: Mapping[str, str]
     runs: tuple[Run, ...]
+    question: claim.Question = claim.Question()  # noqa: RUF009, it is frozen
 
 
 def load(name: str, seeds: Sequence[int] = ()) -> Suite:
@@ -60,13 +65,15 @@ def load(name: str, seeds: Sequence[int] = ()) -> Suite:
     path = find(name)
     file, rules = read(path)
     citations = known_sources() | file.sources
-    mistakes = _unknown_keys(file, rules, citations)
+    mistakes = _unknown_keys(file, rules, citations) + claim.mistakes(file.claims)
     runs: list[Run] = []
     if not mistakes:
         runs, mistakes = _expand(file, rules, seeds or file.seeds)
     if mistakes:
         raise UserError("\n".join(f"{path}, {mistake}" for mistake in dict.fromkeys(mistakes)))
-    return Suite(path.stem, path, file.title, file.about, tuple(file.answers), citations, tuple(runs))
+    question = claim.Question(claims=file.claims, margin=file.margin, seeds=file.seeds)
+    answers = tuple(file.answers)
+    return Suite(path.stem, path, file.title, file.about, answers, citations, tuple(runs), question)
 
 
 def matches(settings: Mapping[str, Any], where: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ class Totals:
     passes: float = 0.0
     train_seconds: float = 0.0
     data_seconds: float = 0.0
+    process_seconds: float | None = 0.0
     eval_seconds: float = 0.0
     total_seconds: float = 0.0
     timed_images: int = 0
@@ -34,6 +35,8 @@ class Totals:
         self.passes += metrics["passes"]
         self.train_seconds += metrics["train_seconds"]
         self.data_seconds += metrics["data_seconds"]
+        if self.process_seconds is not None:
+            self.process_seconds += metrics["process_seconds"]
         self.eval_seconds += metrics["eval_seconds"]
         if warm:
             self.timed_images += images

@@ -1,7 +1,6 @@
 """Honest clocks and meters: device-synchronised seconds, peak memory."""
 
 import time
-from pathlib import Path
 
 import torch
 
@@ -14,23 +13,14 @@ def synchronised(device: torch.device) -> float:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Begin a new peak: of the device's allocator, or of this process's resident memory (Linux)."""
+    """Begin a new peak of the GPU's allocator."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    else:
-        try:
-            Path("/proc/self/clear_refs").write_text("5")
-        except OSError:
-            return
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Bytes at the highest point since the reset: allocated on a GPU, resident on a CPU; None if unknown."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    peak = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")), None)
-    return int(peak) * 1024 if peak else None
+    """Bytes that were allocated on a GPU at the highest point since the reset; None on a CPU.
+
+    What is resident of a process tells of all that it did before: on a CPU it would rank runs by their turn.
+    """
+    return int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else None

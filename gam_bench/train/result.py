@@ -47,6 +47,7 @@ def figures(
         "flops_per_step": round(flops * totals.passes / steps),
         "train_seconds": totals.train_seconds,
         "data_seconds": totals.data_seconds,
+        "process_seconds": totals.process_seconds if trainer.device.type == "cpu" else None,
         "eval_seconds": totals.eval_seconds,
         "flatness_seconds": sharpness.seconds,
         "total_seconds": totals.total_seconds,

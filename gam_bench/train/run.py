@@ -132,7 +132,8 @@ def _train(
     began = time.perf_counter()
     saved = group.on_first(lambda: checkpoint.load(folder))
     with same_threads(saved):
-        totals = Totals(**saved["totals"]) if saved else Totals()
+        # a checkpoint of before processor time was kept has none to go on from
+        totals = Totals(**({"process_seconds": None} | saved["totals"])) if saved else Totals()
         if group.first:
             folder.rewind(totals.epoch)
             folder.write_environment(environment(device))

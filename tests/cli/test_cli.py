@@ -82,7 +82,7 @@ def test_plan_show_and_table_speak_json(finished):
     assert [entry["state"] for entry in plan] == ["done"] * 3
     show = json.loads(gam_bench("show", "mine.yaml", "--json", cwd=path).stdout)
     assert show["runs"][0]["settings"]["lr"] == {"value": 0.05, "source": "assumed"}
-    cells = json.loads(gam_bench("table", "mine.yaml", "--format", "json", cwd=path).stdout)
+    cells = json.loads(gam_bench("table", "mine.yaml", "--format", "json", cwd=path).stdout)["cells"]
     wanted = {
         "dataset",
         "label_noise",

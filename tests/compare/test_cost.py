@@ -65,6 +65,15 @@ def test_hardware_most_runs_first():
     assert notes.machines(made) == ["B, 4 threads (2 runs)", "A, 4 threads (1 run)"]
 
 
+def reaching(number, curves):
+    """Three seeds, of which so many reach 0.8 in the third epoch."""
+    ends = [0.9 if seed < number else 0.7 for seed in range(3)]
+    return frame(
+        record("sgd", seed, 0.8, curve_test_accuracy=(0.5, 0.6, end), **curves)
+        for seed, end in enumerate(ends)
+    )
+
+
 def test_what_the_target_cost():
     curves = {"curve_passes": (10.0, 10.0, 10.0), "curve_train_seconds": (1.0, 2.0, 3.0)}
     made = frame(
@@ -73,5 +82,28 @@ def test_what_the_target_cost():
          record("gam", 0, 0.8, curve_test_accuracy=(0.5, 0.6, 0.7), **curves)]
     )  # fmt: skip
     sgd, gam = cost.to_target(made, 0.8)
-    assert (sgd.reached, sgd.seeds, sgd.epochs, sgd.passes, sgd.seconds) == (2, 2, 2.5, 25, 4.5)
+    assert (sgd.reached, sgd.seeds, sgd.epochs, sgd.passes, sgd.seconds) == (2, 2, 3, 30, 6)
     assert (gam.reached, gam.seeds, gam.epochs) == (0, 1, None)
+    mostly, hardly = (cost.to_target(reaching(number, curves), 0.8)[0] for number in (2, 1))
+    assert (mostly.reached, mostly.epochs) == (2, 3)  # who never reaches it is behind all others
+    assert (hardly.reached, hardly.epochs, hardly.seconds) == (1, None, None)
+    made.loc[made["optimizer"] == "gam", "device_name"] = "another"
+    assert [found.seconds for found in cost.to_target(made, 0.8)] == [None, None]
+
+
+def test_processor_time_is_relative_too_and_tells_of_load():
+    made = frame(
+        [record("sgd", s, 0.8, train_seconds=20.0, process_seconds=10.0) for s in range(2)]
+        + [record("gam", s, 0.8, train_seconds=40.0, process_seconds=40.0) for s in range(2)]
+    )
+    found = cost.add_relative(made)
+    assert set(found.loc[2:, "relative_seconds"]) == {2.0}
+    assert set(found.loc[2:, "relative_process_seconds"]) == {4.0}
+    assert cost.starved(made) == 2
+    assert any(note.startswith("More load than cores: 2 of 4 runs") for note in notes.hardware(made))
+
+
+def test_what_a_process_on_a_cpu_had_resident_is_no_figure_of_a_run():
+    made = frame([record("sgd", 0, 0.8, peak_memory_bytes=1e9),
+                  record("sgd", 1, 0.8, peak_memory_bytes=1e9, device="cuda")])  # fmt: skip
+    assert list(cost.add_relative(made)["peak_memory_bytes"].isna()) == [True, False]

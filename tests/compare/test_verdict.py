@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
 
-from gam_bench.compare.claim import ClaimStanding, claim
 from gam_bench.compare.verdict import Verdict, judge, tally
 from gam_bench.results.published import figures
 
@@ -108,20 +107,7 @@ def test_the_verdict_is_by_the_intervals(mean, sd, n):
         assert found.high >= -0.005
 
 
-@pytest.mark.parametrize(
-    ("gain", "p", "standing"),
-    [
-        (0.1, 0.01, "supported"),
-        (-0.1, 0.01, "contradicted"),
-        (0.1, 0.05, "undecided"),
-        (0.1, None, "undecided"),
-    ],
-)
-def test_claims(gain, p, standing):
-    assert claim(gain, p) == ClaimStanding(standing)
-
-
 def test_tally_counts_in_the_order_of_the_rule():
-    found = [ClaimStanding.UNDECIDED, ClaimStanding.SUPPORTED, ClaimStanding.UNDECIDED]
-    assert tally(found) == "1 supported, 2 undecided"
+    found = [Verdict.UNDECIDED, Verdict.REPRODUCED, Verdict.UNDECIDED]
+    assert tally(found) == "1 reproduced, 2 undecided"
     assert tally([]) == ""

@@ -3,7 +3,7 @@
 import pytest
 
 from gam_bench.launch.forecast import Forecast, passes
-from gam_bench.launch.plan import plan
+from gam_bench.launch.plan import order, plan
 from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import Standing
 from gam_bench.suite.spec import RunSpec
@@ -45,3 +45,19 @@ def test_forecast_scales_records_by_passes_and_by_what_is_left(tmp_path, tiny):
     forecast = Forecast.from_records([done, gam, other], tmp_path)
     assert forecast.seconds(gam) == pytest.approx(4 * 10.0 / 2)
     assert forecast.seconds(other) is None
+
+
+def test_the_longest_task_is_first_and_all_optimizers_of_a_seed_come_together(tmp_path, tiny):
+    todo = [
+        standing(tmp_path, tiny, State.MISSING, seed, optimizer=optimizer, **task)
+        for task in ({"epochs": 1, "label_noise": 0.4}, {"epochs": 3})
+        for optimizer in ("sgd", "sam", "gam")
+        for seed in (0, 1)
+    ]
+    found = order(todo, lambda s: passes(s.run.spec))
+    assert [(s.run.spec.label_noise, s.run.spec.seed, s.run.spec.optimizer) for s in found] == [
+        (noise, seed, optimizer)
+        for noise in (0.0, 0.4)
+        for seed in (0, 1)
+        for optimizer in ("gam", "sam", "sgd")
+    ]

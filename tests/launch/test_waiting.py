@@ -39,7 +39,7 @@ def test_what_the_command_line_starts_inherits_it():
     code = (
         "import sys, subprocess\n"
         "from gam_bench import cli\n"
-        f"cli.app = lambda: subprocess.run([sys.executable, '-c', {SHOW!r}], check=True)\n"
+        f"cli.app = lambda words: subprocess.run([sys.executable, '-c', {SHOW!r}], check=True)\n"
         "cli.main()\n"
     )
     assert after(code) == "PASSIVE None"
@@ -48,7 +48,8 @@ def test_what_the_command_line_starts_inherits_it():
 def test_a_worker_sets_it_before_it_imports_torch():
     code = (
         "import sys, multiprocessing\n"
-        "from gam_bench.launch import worker\n"
+        "from gam_bench.launch.local import worker\n"
+        "from gam_bench.launch.place import Place\n"
         "real = worker.wait_passively\n"
         "def wait():\n"
         "    assert 'torch' not in sys.modules\n"
@@ -56,7 +57,7 @@ def test_a_worker_sets_it_before_it_imports_torch():
         "worker.wait_passively, worker.end_with_parent = wait, lambda: None\n"
         "here, there = multiprocessing.Pipe()\n"
         "here.send(None)\n"
-        "worker.work(there, '.', 'cpu', 2, False, False)\n"
+        "worker.work(there, '.', Place('cpu', 2))\n"
         f"assert 'torch' in sys.modules\n{SHOW}\n"
     )
     assert after(code) == "PASSIVE None"

@@ -44,7 +44,7 @@ def test_table_as_asked(call, tmp_path):
         "table", "SUITE", "--results", "RESULTS", "--format", "json", "--metric", "lambda_max,test_loss",
         "--only", "optimizer=sgd,gam", "--seeds", "0,1",
     )  # fmt: skip
-    cells = json.loads(text)
+    cells = json.loads(text)["cells"]
     assert {cell["optimizer"] for cell in cells} == {"sgd", "gam"}
     assert {cell["metric"] for cell in cells} == {"lambda_max", "test_loss"}
     assert {cell["planned"] for cell in cells} == {2}
@@ -67,8 +67,8 @@ def test_seeds_and_only_choose_from_files_and_folders_as_from_suites(call, endin
     chosen = ["--only", "optimizer=sgd,gam,label_noise=0.4", "--seeds", "0-1"]
     source = f"all.{ending}" if ending else "RESULTS"
     call("export", "SUITE", "--results", "RESULTS", "-o", f"all.{ending or 'csv'}")
-    planned = json.loads(call("table", "SUITE", "--results", "RESULTS", "--format", "json", *chosen))
-    read = json.loads(call("table", source, "--format", "json", *chosen))
+    planned = json.loads(call("table", "SUITE", "--results", "RESULTS", "--format", "json", *chosen))["cells"]
+    read = json.loads(call("table", source, "--format", "json", *chosen))["cells"]
     assert {(cell["optimizer"], cell["label_noise"]) for cell in read} == {("sgd", 0.4), ("gam", 0.4)}
     assert [(c["optimizer"], c["mean"], c["seeds"]) for c in sorted(read, key=str)] == [
         (c["optimizer"], c["mean"], c["seeds"]) for c in sorted(planned, key=str)

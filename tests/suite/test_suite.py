@@ -220,3 +220,54 @@ def test_every_shipped_suite_loads_and_names_only_known_sources(name):
     assert suite.runs
     for run in suite.runs:
         assert set(run.sources.values()) <= {"suite", "assumed", "default", *suite.citations}
+
+
+ASKING = """
+title: Asking
+seeds: [0, 1]
+margin: 0.3
+claims:
+  - {better: sam, worse: base, metric: test_loss, primary: true}
+runs:
+  - {dataset: digits, model: cnn20k, optimizer: [sgd, sam]}
+settings:
+  - set: {epochs: 1, batch_size: 64, lr: 0.1}
+    source: assumed
+"""
+
+
+def test_a_suite_asks_what_its_file_says_and_the_usual(write):
+    question = load(write(ASKING), seeds=[5]).question
+    assert (question.margin, question.seeds) == (0.3, [0, 1])  # planned, whatever was asked for now
+    first, *others = question.asked()
+    assert first.order == ("sam", "base", "test_loss", "epochs")
+    assert first.primary
+    assert not any(claim.primary for claim in others)
+    assert ("gam", "base", "test_accuracy", "epochs") in {claim.order for claim in others}
+    (primary,) = [claim for claim in load("cifar10").question.asked() if claim.primary]
+    assert primary.order == ("gam", "base", "test_accuracy", "epochs")
+
+
+def test_claims_are_extended_with_the_rest(write):
+    asking = write(ASKING, "asking.yaml")
+    mine = write("title: Mine\nextends: asking\n")
+    assert load(mine).question == load(asking).question
+    assert load("label-noise").question.asked()[0].better == "gam"  # it extends sam-table1, which asks of SAM
+
+
+@pytest.mark.parametrize(
+    ("claim", "complaint"),
+    [
+        ("{better: gma}", "claims, entry 1: unknown optimizer 'gma'; did you mean 'gam'"),
+        ("{better: sam, worse: sdg}", "claims, entry 1: unknown optimizer 'sdg'; did you mean 'sgd'"),
+        ("{better: sam, worse: sam}", "claims, entry 1: 'sam' cannot be better than itself"),
+        ("{better: sam, wrose: sgd}", "line 6: claims.0.wrose is unknown here; did you mean 'worse'"),
+        ("{better: sam, at: steps}", "line 6: claims.0.at must be 'epochs' or 'passes', got 'steps'"),
+        ("{better: sam}\n  - {better: sam}", "claims, entry 2: sam > base is there twice"),
+        ("{better: sam, primary: true}\n  - {better: gam, primary: true}", "this is the second"),
+    ],
+)
+def test_a_claim_that_is_none_is_told_with_its_place(write, claim, complaint):
+    with pytest.raises(UserError) as error:
+        load(write(ASKING.replace("{better: sam, worse: base, metric: test_loss, primary: true}", claim)))
+    assert complaint in str(error.value)

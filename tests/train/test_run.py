@@ -64,6 +64,9 @@ def test_best_epochs_are_kept_apart_and_named_by_what_picked_them(tmp_path, tiny
     assert found["train_seconds"] == pytest.approx(sum(line["train_seconds"] for line in lines))
     spent = found["train_seconds"] + found["eval_seconds"] + found["flatness_seconds"]
     assert 0 < found["data_seconds"] < found["train_seconds"] < spent < found["total_seconds"]
+    assert found["process_seconds"] == pytest.approx(sum(line["process_seconds"] for line in lines))
+    assert 0 < found["process_seconds"] <= 1.2 * found["train_seconds"] * found["threads"]
+    assert found["peak_memory_bytes"] is None  # on a CPU it would be the whole process's
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_the_run_begins_anew(tmp_path, tiny):

@@ -91,7 +91,7 @@ def optimizer_of(settings, graph):
     torch.manual_seed(0)
     spec = RunSpec.resolve(settings)
     model = nn.Linear(6, 3)
-    return model, make_optimizer(spec, model, Switches(cuda_graph=graph))
+    return model, make_optimizer(spec, model, captured=graph)
 
 
 @pytest.mark.parametrize("base", ["sgd", "adam", "adamw"])

@@ -16,6 +16,7 @@ from gam_bench.errors import UserError
 from gam_bench.launch.local.messages import Ended, Epoch, Order, Ready
 from gam_bench.launch.local.worker import work
 from gam_bench.launch.place import Place
+from gam_bench.launch.plan import order
 from gam_bench.store.folder import State
 from gam_bench.store.scan import Standing
 
@@ -39,7 +40,7 @@ class _Worker:
 
 
 class LocalQueue:
-    """Runs on this machine, longest first, at most one a worker; a run that fails or dies stops no other."""
+    """Runs on this machine, in the plan's order, one a worker; a run that fails or dies stops no other."""
 
     def __init__(self, results: Path, places: Sequence[Place], watcher: Watcher):
         self._results = results
@@ -62,7 +63,7 @@ class LocalQueue:
         `forecasts`, in seconds by uid, stand in the results beside what the runs took.
         """
         self._forecasts = forecasts or {}
-        waiting = deque(sorted(todo, key=cost, reverse=True))
+        waiting = deque(order(todo, cost))
         ended: dict[str, State] = {}
         try:
             for place in self._places[: len(waiting)]:

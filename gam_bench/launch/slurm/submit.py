@@ -16,7 +16,7 @@ from submitit.helpers import clean_env, environment_variables
 from gam_bench.errors import UserError
 from gam_bench.launch.forecast import Forecast, passes
 from gam_bench.launch.place import Place
-from gam_bench.launch.plan import Plan, plan
+from gam_bench.launch.plan import Plan, order, plan
 from gam_bench.launch.slurm import snapshot, squeue
 from gam_bench.launch.slurm.job import Job
 from gam_bench.launch.slurm.ledger import Entry, Ledger, not_queued, user
@@ -70,7 +70,7 @@ def propose(
 
 
 def arrays(todo: Sequence[Standing], profile: Profile, forecast: Forecast, largest: int) -> list[Array]:
-    """Pack runs into jobs, and jobs of like needs into arrays of up to `largest` elements, longest first.
+    """Pack runs into jobs, and jobs of like needs into arrays of up to `largest`, in the plan's order.
 
     A run of several processes has a job for itself: when one of them dies, the job must end.
     """
@@ -79,7 +79,9 @@ def arrays(todo: Sequence[Standing], profile: Profile, forecast: Forecast, large
         alike = [s for s in todo if s.run.spec.processes == processes]
         alike.sort(key=lambda s: passes(s.run.spec), reverse=True)
         number = math.ceil(len(alike) / (profile.runs_per_job if processes == 1 else 1))
-        for job in (tuple(alike[first::number]) for first in range(number)):  # long and short runs in each
+        place = {s.run.uid: n for n, s in enumerate(order(alike, lambda s: passes(s.run.spec)))}
+        packed = [tuple(alike[first::number]) for first in range(number)]  # long and short runs in each
+        for job in sorted(packed, key=lambda job: min(place[s.run.uid] for s in job)):
             groups.setdefault((processes, _minutes(job, profile, forecast)), []).append(job)
     return [
         Array(*needs, tuple(jobs[first : first + largest]))
