@@ -185,6 +185,9 @@ def test_a_seed_is_won_by_the_rows_that_it_wins_and_two_diverged_runs_are_a_tie(
     made.loc[(made["label_noise"] == 0.02) & (made["seed"] == 3), "state"] = "diverged"  # both
     found = primary(made).tasks.signs
     assert (found.wins, found.losses, found.ties) == (7, 0, 1)
+    made.loc[made["label_noise"] == 0.01, "test_accuracy"] += made["optimizer"].eq("gam") * 0.01
+    found = primary(made).tasks.signs  # the tie of one row takes nothing from the others
+    assert (found.wins, found.losses, found.ties) == (8, 0, 0)
 
 
 def test_the_primary_claim_is_tested_alone_and_the_others_together(random):
