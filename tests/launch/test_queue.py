@@ -17,6 +17,7 @@ from gam_bench.store.folder import RunFolder, State
 from gam_bench.store.scan import standings
 from gam_bench.suite.spec import RunSpec
 from gam_bench.suite.suite import Run
+from gam_bench.train.switches import Switches
 
 
 class Log:
@@ -183,6 +184,17 @@ def test_in_the_background_ctrl_c_is_for_others(tmp_path, calm):
     begun(process, tmp_path / "results")
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=180) == 0
+
+
+def test_a_places_switches_reach_its_runs_data_parallel_ones_too(tmp_path, tiny):
+    """Asked for a CUDA graph on a CPU, each refuses, with all that stands in the way."""
+    one, two = runs_of(tiny, {}, {"processes": 2})
+    todo = standings([one, two], tmp_path)
+    place = Place("cpu", 1, Switches(cuda_graph=True))
+    LocalQueue(tmp_path, [place], log := Log()).run(todo, lambda _: 1.0)
+    assert {state for state, _ in log.over.values()} == {State.FAILED}
+    assert log.over[one.uid][1].endswith(f"cannot capture the step of {one.uid}: the device is no GPU")
+    assert log.over[two.uid][1].endswith("the device is no GPU, it has several processes")
 
 
 def test_workers_that_cannot_start_are_one_clear_line_and_leave_the_runs_as_they_were(tmp_path, tiny, capfd):

@@ -87,7 +87,7 @@ class Cluster:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,  # a busy machine takes its time
             check=False,
         )
 
