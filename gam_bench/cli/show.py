@@ -44,8 +44,7 @@ def _as_json(suite: Suite, runs: Sequence[Run]) -> dict[str, object]:
             {
                 "uid": run.uid,
                 "settings": {
-                    key: {"value": value, "source": run.sources[key]}
-                    for key, value in run.spec.flat().items()
+                    key: {"value": value, "source": run.sources[key]} for key, value in run.settings.items()
                 },
             }
             for run in runs

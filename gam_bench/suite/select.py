@@ -55,7 +55,7 @@ def chosen(name: str, seeds: str = "", only: Sequence[str] = ()) -> tuple[Suite,
 
 def select(runs: Sequence[Run], where: dict[str, list[Any]]) -> list[Run]:
     """The runs that meet the conditions. Raises UserError when none does, naming what there is."""
-    places = meeting([run.spec.flat() for run in runs], where)
+    places = meeting([run.settings for run in runs], where)
     return [runs[place] for place in places]
 
 

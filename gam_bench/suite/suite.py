@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from gam_bench.errors import UserError, did_you_mean
 from gam_bench.suite import claim
 from gam_bench.suite.file import Answer, PlacedRule, SuiteFile, find, read
 from gam_bench.suite.sources import known_sources
-from gam_bench.suite.spec import OWN_SETTINGS, BadSettings, RunSpec, all_settings
+from gam_bench.suite.spec import OWN_SETTINGS, BadSettings, RunSpec, Scalar, all_settings
 
 VARIED = "suite"
 """The source of what the suite itself varies: the question it asks, not a setting it borrowed."""
@@ -33,6 +34,11 @@ class Run:
         """The same run but for these settings, whose source is then the one who asks for the change."""
         spec = RunSpec.resolve(self.spec.flat() | settings)
         return Run(spec, spec.uid, {**self.sources, **dict.fromkeys(settings, VARIED)})
+
+    @cached_property
+    def settings(self) -> dict[str, Scalar]:
+        """All settings in one level."""
+        return self.spec.flat()
 
     @property
     def assumed(self) -> list[str]:

@@ -65,11 +65,11 @@ def rows(runs: Sequence[Run]) -> list[Row]:
 def left_alone(runs: Sequence[Run]) -> dict[str, object]:
     """The run settings that no rule names in any run, with their defaults."""
     keys = [key for key in runs[0].sources if all(run.sources.get(key) == DEFAULT for run in runs)]
-    return {key: runs[0].spec.flat()[key] for key in keys}
+    return {key: runs[0].settings[key] for key in keys}
 
 
 def _column(runs: Sequence[Run], key: str) -> list[object]:
-    return [run.spec.flat().get(key, "") for run in runs]
+    return [run.settings.get(key, "") for run in runs]
 
 
 def _deciding(
