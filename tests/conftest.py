@@ -5,10 +5,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))  # for the helpers beside the tests: made_runs
+
+hypothesis.settings.register_profile("gam-bench", deadline=None)  # a busy machine is slow, and not wrong
+hypothesis.settings.load_profile("gam-bench")
 
 TINY: dict[str, Any] = {
     "dataset": "digits",

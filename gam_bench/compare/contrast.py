@@ -12,7 +12,7 @@ import numpy as np
 
 from gam_bench.compare.cell import tuned
 from gam_bench.compare.match import Difference
-from gam_bench.compare.unpaired import Unpaired, welch
+from gam_bench.compare.paired import Comparison, welch_of
 from gam_bench.errors import UserError, did_you_mean
 from gam_bench.files import shipped
 from gam_bench.results.published import PublishedFigure, figures, same_value
@@ -57,7 +57,7 @@ class Contrast:
 
     one: Side
     other: Side
-    unpaired: Unpaired | None
+    unpaired: Comparison | None
     confounders: tuple[Difference, ...]
 
     @property
@@ -154,8 +154,8 @@ def _contrast(one: Side, other: Side) -> Contrast:
     )
     if one.error is None or other.error is None or not one.n or not other.n:
         return Contrast(one, other, None, confounders)
-    found = welch((one.mean, one.error, one.n), (other.mean, other.error, other.n))
-    return Contrast(one, other, found, confounders)
+    found = welch_of((one.mean, one.error, one.n), (other.mean, other.error, other.n))
+    return Contrast(one, other, None if found.error is None else found, confounders)
 
 
 def _value(text: str) -> Any:

@@ -68,7 +68,7 @@ def _judged(finding: Finding, published: Contrast, margin: float) -> Gap:
         why = "the measured gap is not shown to be one"
         return Gap(finding, published, mean, margin, _open(mean - published.difference, why))
     theirs = published.unpaired
-    assert theirs is not None  # see gaps
+    assert theirs is not None and theirs.error is not None and theirs.df is not None  # noqa: PT018, see gaps
     whole = math.hypot(error, theirs.error)
     parts = error**4 / (n - 1) + theirs.error**4 / theirs.df
     judgement = decide(mean - published.difference, whole, whole**4 / parts, margin)

@@ -87,17 +87,23 @@ def welch(one: Sequence[float] | Array, other: Sequence[float] | Array) -> Compa
 
     Raises ValueError where one of them has no values.
     """
-    mine, its = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
-    if not len(mine) or not len(its):
+    return welch_of(*(_summary(np.asarray(values, dtype=float)) for values in (one, other)))
+
+
+def welch_of(one: tuple[float, float, int], other: tuple[float, float, int]) -> Comparison:
+    """The same from what is known of each side: mean, standard error of it, and number of values."""
+    (mean, error, n), (its_mean, its_error, its_n) = one, other
+    if min(n, its_n) < 2 or error == its_error == 0:
+        return Comparison(n, mean - its_mean, paired=False, n_other=its_n)
+    whole, df = satterthwaite([(error**2, n - 1), (its_error**2, its_n - 1)])
+    return Comparison(n, mean - its_mean, whole, df, paired=False, n_other=its_n)
+
+
+def _summary(values: Array) -> tuple[float, float, int]:
+    if not len(values):
         raise ValueError("no values")
-    mean = float(mine.mean() - its.mean())
-    variances = [_variance(values) for values in (mine, its)]
-    if len(mine) < 2 or len(its) < 2 or all(variance is None for variance in variances):
-        return Comparison(len(mine), mean, paired=False, n_other=len(its))
-    parts = [((variance or 0.0) / len(values), len(values) - 1) for variance, values in
-             zip(variances, (mine, its), strict=True)]  # fmt: skip
-    error, df = satterthwaite(parts)
-    return Comparison(len(mine), mean, error, df, paired=False, n_other=len(its))
+    variance = _variance(values) if len(values) > 1 else None
+    return float(values.mean()), math.sqrt((variance or 0.0) / len(values)), len(values)
 
 
 def satterthwaite(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gam_bench.compare.cell import sort_key
 from gam_bench.compare.contrast import TASK, Contrast, Row, Side, rows
+from gam_bench.compare.paired import LEVEL
 from gam_bench.errors import UserError
 from gam_bench.report.layout import Entry, Line, Table
 from gam_bench.report.words import shown, title
@@ -116,7 +117,7 @@ def conclusion(contrast: Contrast) -> str:
         return f"confounded by {', '.join(told)}"
     if contrast.unpaired is None:
         return "no spread published"
-    if not contrast.unpaired.excludes_zero:
+    if (contrast.unpaired.p or 0.0) >= LEVEL:
         return "n.s."
     name = title(contrast.one.figure.optimizer)
     return f"{name} is {'better' if contrast.difference > 0 else 'worse'}"

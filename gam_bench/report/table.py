@@ -243,7 +243,9 @@ class _Builder:
     def _scoreboard(self) -> list[str]:
         """On top: how the claims stand, and how many published figures are reproduced."""
         told = claims.lines(self.answers, self.metrics[0], lambda cell: self._where(self._row(cell)))
-        return [*told, self._published_tally()]
+        part = self.frame.attrs.get("part")
+        over = [f"Over a part of the runs ({part}), so no answer of the whole."] if part and told else []
+        return [*over, *told, self._published_tally()]
 
     def _published_tally(self) -> str:
         verdicts = [judgement.verdict for cell in self.cells for judgement in cell.judgements]

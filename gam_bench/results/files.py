@@ -22,7 +22,7 @@ from gam_bench.results.figures import FIGURES, NUMBERS
 from gam_bench.results.frame import TAIL, TEXTS, Record, frame, of_folder, of_suite
 from gam_bench.store.scan import standings
 from gam_bench.suite.file import suite_names
-from gam_bench.suite.select import chosen, meeting, parse_only, parse_seeds
+from gam_bench.suite.select import chosen, meeting, parse_only, parse_seeds, part
 from gam_bench.suite.spec import default
 
 SCHEMA = 1
@@ -61,7 +61,8 @@ def gather(
     """The runs that a command line names, of these `seeds` and `only` these.
 
     A suite's name is the suite with its planned runs in `results`, also where a folder has that name; files
-    and other folders are read. Raises UserError for what is neither, and where nothing is left.
+    and other folders are read. The frame's `attrs["part"]` says what `seeds` and `only` left, for a claim
+    over chosen runs is none of the suite's. Raises UserError for what is neither, and where nothing is left.
     """
     tables = []
     for source in sources:
@@ -77,7 +78,9 @@ def gather(
         suite, runs = chosen(source, seeds, only)
         found = of_suite(suite, standings(runs, results), curves=curves, environment=environment)
         tables.append((source, found))
-    return tables[0][1] if len(tables) == 1 else merge(tables)
+    together = tables[0][1] if len(tables) == 1 else merge(tables)
+    together.attrs["part"] = part(seeds, only)
+    return together
 
 
 def _only(

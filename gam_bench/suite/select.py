@@ -47,6 +47,12 @@ def parse_only(texts: Sequence[str]) -> dict[str, list[Any]]:
     return where
 
 
+def part(seeds: str, only: Sequence[str]) -> str:
+    """Which part of the runs the options leave: `--only optimizer=sam --seeds 0-4`; empty for all."""
+    words = [f"--only {text}" for text in only] + [f"--seeds {seeds}"] * bool(seeds)
+    return " ".join(words)
+
+
 def chosen(name: str, seeds: str = "", only: Sequence[str] = ()) -> tuple[Suite, list[Run]]:
     """A suite, and those of its runs that `--seeds` and `--only` name. Raises UserError."""
     suite = load(name, parse_seeds(seeds))

@@ -52,6 +52,15 @@ def test_table_as_asked(call, tmp_path):
     assert (tmp_path / "out" / "table.tex").read_text().startswith("% needs \\usepackage{booktabs}")
 
 
+def test_a_claim_over_chosen_runs_says_so(call):
+    """Otherwise whoever drops a row, or a seed, until a claim holds would have an answer."""
+    said = "Over a part of the runs (--only label_noise=0.4 --seeds 0-1), so no answer of the whole."
+    chosen = ("--results", "RESULTS", "--only", "label_noise=0.4", "--seeds", "0-1")
+    for source in ("SUITE", "RESULTS"):
+        assert said in call("table", source, *chosen)
+        assert "a part of the runs" not in call("table", source, "--results", "RESULTS")
+
+
 def test_export_then_table_without_run_folders(call, results):
     before = call("table", "SUITE", "--results", "RESULTS")
     call("export", "SUITE", "--results", "RESULTS")
