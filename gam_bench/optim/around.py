@@ -71,8 +71,8 @@ class AroundBase(Optimizer):
     def setting(self, name: str) -> Any:
         """A setting of the parameter groups: one value, or a flat vector where they differ."""
         key = self._keys[name]
-        first, *others = (group[key] for group in self.param_groups)
-        if all(value == first for value in others):
+        first, *others = [group[key] for group in self.param_groups]
+        if not others or all(value == first for value in others):
             return first
         return self._flat.vector([group[key] for group in self.param_groups for _ in group["params"]])
 

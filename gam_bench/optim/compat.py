@@ -113,7 +113,7 @@ class GAM(gam.GAM):
         super().set_closure(partial(loss_fn, **more) if more else loss_fn, inputs, targets)
 
     def plus(self, g1: Tensor, g3: Tensor) -> Tensor:
-        return g3.mul_(self.setting("beta_3")).add_(g1, alpha=self.setting("beta_1"))
+        return torch.add(g3.mul_(self.setting("beta_3")), g1, alpha=self.setting("beta_1"), out=g1)
 
     def minus(self, g0: Tensor, g2: Tensor) -> Tensor:
         return g0.add_(g2, alpha=abs(self.setting("beta_2")))

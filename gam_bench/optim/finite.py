@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gam_bench.optim.inner import step_inside
+
 
 class Skips:
     """Steps that were not taken since their gradient was not finite.
@@ -34,12 +36,12 @@ class Skips:
             self._last = not math.isfinite(total)
             self._here += self._last
             if not self._last:
-                base.step()
+                step_inside(base)
             return
         self._last = found = 1 - total.isfinite().float()
         base.grad_scale, base.found_inf = None, found  # type: ignore[attr-defined]
         try:
-            base.step()
+            step_inside(base)
         finally:
             del base.grad_scale, base.found_inf  # type: ignore[attr-defined]
         if self._there is None:

@@ -31,6 +31,7 @@ class Flat:
         self.parameters = list(parameters)
         self._layout = _layout(parameters)
         self._lent: list[Tensor] = []
+        self.rooms = 0  # how many vectors a step has taken at most
         self.sizes = [p.numel() * (2 if p.is_complex() else 1) for p in self.parameters]
 
     @cached_property
@@ -68,7 +69,8 @@ class Flat:
 
     def set_gradients(self, vector: Tensor, which: set[int]) -> None:
         """`.grad` becomes the parameters' parts of `vector`; None for those not in `which`."""
-        self.buffer.copy_(vector)
+        if vector is not self.buffer:
+            self.buffer.copy_(vector)
         for i, (parameter, gradient) in enumerate(zip(self.parameters, self._gradients(), strict=True)):
             parameter.grad = gradient if i in which else None
 

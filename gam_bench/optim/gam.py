@@ -36,21 +36,22 @@ class GAM(SharpnessAware):
         rho, rho_prime = self.setting("rho"), self.setting("rho_prime")
         gamma = self.setting("gamma")
 
-        g0 = self.gradient(passes).clone()
-        g1 = self.gradient(passes, self.ascent(passes, g0, rho_prime)).clone()
-        h0 = self.ascent(passes, g1 - g0, rho)
-        g2 = self.gradient(passes, h0).clone()
+        g0 = self.gradient(passes, keep=True)
+        g1 = self.gradient(passes, self.ascent(passes, g0, rho_prime), keep=True)
+        h0 = self.ascent(passes, torch.sub(g1, g0, out=passes.room()), rho)
+        g2 = self.gradient(passes, h0, keep=True)
         e2 = self.ascent(passes, g2, rho_prime, h0)
         minus = self.minus(g0, g2)
         g3 = self.gradient(passes, h0, e2)
         plus = self.plus(g1, g3)
+        passes.restore()
         along = self.along(minus, plus)
         # h+ − γ h⊥ = h+ − γ h− + γ ⟨h−,h+⟩/‖h+‖² h+
-        return torch.sub(plus, minus, alpha=gamma, out=minus).addcmul_(plus, along, value=gamma)
+        return torch.sub(plus, minus, alpha=gamma, out=passes.flat.buffer).addcmul_(plus, along, value=gamma)
 
     def plus(self, g1: Tensor, g3: Tensor) -> Tensor:
-        """h+, in g3's place."""
-        return torch.lerp(g3, g1, self.setting("alpha"), out=g3)
+        """h+, in g1's place."""
+        return torch.lerp(g3, g1, self.setting("alpha"), out=g1)
 
     def minus(self, g0: Tensor, g2: Tensor) -> Tensor:
         """h−, in g0's place."""
@@ -63,9 +64,9 @@ class GAM(SharpnessAware):
         """How much of h+ is in h−: ⟨h−,h+⟩/‖h+‖²."""
         return minus.dot(plus) / plus.dot(plus).clamp_(min=TINY**2)
 
-    def gradient(self, passes: Passes, *steps: Step) -> Tensor:
-        """g, the loss's, at θ plus the steps."""
-        return passes.gradient(*steps)
+    def gradient(self, passes: Passes, *steps: Step, keep: bool = False) -> Tensor:
+        """g, the loss's, at θ plus the steps; in the work buffer, or in a vector of its own."""
+        return passes.gradient(*steps, keep=keep)
 
     def ascent(self, passes: Passes, vector: Tensor, radius: float | Tensor, *start: Step) -> Step:
         """The step along a vector from θ plus the steps of `start`."""
@@ -87,7 +88,7 @@ class SAMGAM(GAM):
 
     settings = SAMGAMSettings
 
-    def gradient(self, passes: Passes, *steps: Step) -> Tensor:
+    def gradient(self, passes: Passes, *steps: Step, keep: bool = False) -> Tensor:
         """g, of SAM's loss, at θ plus the steps."""
         g = passes.gradient(*steps)
-        return passes.gradient(self.ascent(passes, g, self.setting("sam_rho"), *steps), *steps)
+        return passes.gradient(self.ascent(passes, g, self.setting("sam_rho"), *steps), *steps, keep=keep)

@@ -85,7 +85,8 @@ def release(base: Optimizer) -> None:
 
 
 def owned_by_another(base: Optimizer, owner: Optimizer) -> bool:
-    return base in _OWNERS and _OWNERS[base][0]() is not owner
+    entry = _OWNERS.get(base)
+    return entry is not None and entry[0]() is not owner
 
 
 def tensors_in(params: Any) -> list[Tensor]:

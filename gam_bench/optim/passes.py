@@ -12,6 +12,8 @@ from gam_bench.optim.flat import Flat, Step
 from gam_bench.optim.replay import Randomness, RunningStatistics
 
 TINY = 1e-12  # ξ in the formulas
+LARGE = 1 << 18  # numbers: from here on vectors of a step share one allocation
+ALIGNED = 32  # numbers: vectors begin at a cache line, as they would in memory of their own
 
 
 class Passes:
@@ -44,37 +46,67 @@ class Passes:
         self._context = context  # DDP's no_sync, where the workers' gradients are to stay apart
         self._last_context = last_context
         self._theta: Tensor | None = None
+        self._enabled = torch.enable_grad()
         self._runs = 0
+        self._away = False  # from θ
+        self._taken = 0
+        self._rooms: list[Tensor] = []
         self._valued = False
 
     @property
     def theta(self) -> Tensor:
         """The parameters at the start of the step."""
         if self._theta is None:  # the last moment before the buffer holds something
-            self._theta = self.flat.flattened(self.flat.parameters)
+            self._theta = self._kept(self.flat.load(self.flat.parameters))
         return self._theta
+
+    def room(self) -> Tensor | None:
+        """Where to write a vector that stays for the rest of the step; None for memory of its own.
+
+        Large ones are all in one allocation, as many as the last step took: of single ones, freed together,
+        the C library gives the memory back to the system in each step, and every page is fetched anew.
+        """
+        flat, size = self.flat, len(self.flat.buffer)
+        self._taken += 1
+        if self._taken > flat.rooms:
+            flat.rooms = self._taken
+            return None
+        if size < LARGE or flat.rooms == 1:
+            return None
+        if not self._rooms:
+            self._rooms = list(flat.buffer.new_empty(flat.rooms, size + -size % ALIGNED)[:, :size])
+        return self._rooms.pop()
+
+    def _kept(self, vector: Tensor) -> Tensor:
+        place = self.room()
+        return vector.clone() if place is None else place.copy_(vector)
 
     def note(self, name: str, vector: Tensor) -> None:
         """Have a vector averaged over the parts of the batch, for the optimizer's `remember`."""
         self.noted[name] = vector.clone()
 
-    def gradient(self, *steps: Step) -> Tensor:
-        """The gradient at θ plus the steps, in the work buffer: the next pass overwrites it."""
+    def gradient(self, *steps: Step, keep: bool = False) -> Tensor:
+        """The gradient at θ plus the steps, in the work buffer: the next pass overwrites it.
+
+        keep: in a vector of its own, for the rest of the step.
+        """
         with self._context():
             self.run(*steps)
-        return self.take([parameter.grad for parameter in self.flat.parameters])
+        return self.take([parameter.grad for parameter in self.flat.parameters], keep)
 
-    def take(self, gradients: Sequence[Tensor | None]) -> Tensor:
-        """One gradient a parameter, as a vector, in the work buffer."""
+    def take(self, gradients: Sequence[Tensor | None], keep: bool = False) -> Tensor:
+        """One gradient a parameter, as a vector, in the work buffer, or in its own."""
         if len(self.reached) < len(gradients):
             self.reached.update(i for i, gradient in enumerate(gradients) if gradient is not None)
-        return self.unscaled(gradients)
+        return self.unscaled(gradients, keep)
 
-    def unscaled(self, tensors: Sequence[Tensor | None]) -> Tensor:
-        """Tensors in the scaler's units as a vector in the loss's, in the work buffer."""
+    def unscaled(self, tensors: Sequence[Tensor | None], keep: bool = False) -> Tensor:
+        """Tensors in the scaler's units as a vector in the loss's, in the work buffer, or in its own."""
         assert self.theta is not None
         vector = self.flat.load(tensors)
-        return vector if self.scale is None else vector.div_(self.scale)
+        if self.scale is not None:
+            vector.div_(self.scale)
+        return self._kept(vector) if keep else vector
 
     def last_gradient(self, *steps: Step) -> None:
         """As `gradient`, left in `.grad` for the base optimizer."""
@@ -93,23 +125,29 @@ class Passes:
                 self._randomness.replay()
         self._runs += 1
         if steps or self._theta is not None:
+            self._away = True
             self.flat.set_parameters(self.theta, *steps)
         for parameter in self.flat.parameters:
             parameter.grad = None
         self.evaluations += 1
-        with torch.enable_grad():
+        with self._enabled:
             value = self._closure()
         if self._runs == 1:
             check_dense(parameter.grad for parameter in self.flat.parameters)
         if self._runs == 1 or not (steps or self._valued):
             self.value, self._valued = value, not steps
 
+    def restore(self) -> None:
+        """Go back to θ, through the work buffer. Done on leaving; sooner where that shall hold something."""
+        if self._away:
+            self.flat.set_parameters(self.theta)
+            self._away = False
+
     def __enter__(self) -> "Passes":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._theta is not None:
-            self.flat.set_parameters(self._theta)
+        self.restore()
         if self._runs > 1:
             self._statistics.restore()
 

@@ -13,6 +13,7 @@ from gam_bench.errors import UserError
 from gam_bench.optim.around import AroundBase
 from gam_bench.optim.batch import Batch, Closure, closed, split
 from gam_bench.optim.finite import Skips, total_of
+from gam_bench.optim.inner import step_inside
 from gam_bench.optim.passes import Passes
 from gam_bench.optim.replay import Randomness, RunningStatistics
 from gam_bench.optim.workers import Workers, check_wrapped
@@ -92,8 +93,8 @@ class SharpnessAware(AroundBase):
     def direction(self, passes: Passes) -> Tensor | None:
         """The gradient that the base optimizer shall step with; None where `.grad` already holds it.
 
-        Called for each closure of a step. A vector of its own, not the work buffer: restoring the parameters
-        overwrites that. Gradients are those of the loss, whatever a scaler multiplied it with.
+        Called for each closure of a step. A vector of its own; the work buffer only after `passes.restore()`,
+        which overwrites it. Gradients are those of the loss, whatever a scaler multiplied it with.
         """
         raise NotImplementedError
 
@@ -205,7 +206,7 @@ class SharpnessAware(AroundBase):
         if scaler is not None:
             scaler.step(base)
         elif finite is None:
-            base.step()
+            step_inside(base)
         else:
             self._skips.step(base, finite)
 

@@ -26,10 +26,11 @@ torch.set_num_threads(1)
 @pytest.mark.parametrize("model", ["mlp", "test_resnet"])
 def test_extra_operations_do_not_grow_with_the_number_of_tensors(model, fused):
     statistics = 4 if model == "test_resnet" else 0  # kept and put back, floats and counters
+    block = 3 if model == "test_resnet" else 0  # large vectors of a step share one allocation
     extra = extra_operations(model, fused)
-    assert extra["SGD"] == 6  # predictions and loss are detached, the gradient is looked at
-    assert extra["SAM"] == 14 + statistics
-    assert extra["GAM"] == 35 + statistics
+    assert extra["SGD"] == 4  # predictions and loss are detached, the gradient is looked at
+    assert extra["SAM"] == 12 + statistics
+    assert extra["GAM"] == 32 + statistics + block
     assert extra["SAM loop"] >= 4 * (6 if model == "mlp" else 47)
 
 
