@@ -14,11 +14,13 @@ class Skips:
     """Steps that were not taken since their gradient was not finite.
 
     On a CPU the gradient is looked at. On a device, a fused base optimizer looks for itself, as under a
-    GradScaler, and nothing is read back; any other costs one reading a step.
+    GradScaler, and nothing is read back; any other costs one reading a step, and so does the first step of a
+    fused one: skipped by itself, it would leave the momentum it has just made without values.
     """
 
     def __init__(self) -> None:
         self._here = 0
+        self._began = False
         self._there: Tensor | None = None  # on the device
         self._last: bool | Tensor = False
 
@@ -32,11 +34,13 @@ class Skips:
 
     def step(self, base: Optimizer, total: Tensor) -> None:
         """The base optimizer's step, unless `total`, which is finite if the gradient is, is not."""
-        if total.device.type == "cpu" or not getattr(base, "_step_supports_amp_scaling", False):
+        fused = getattr(base, "_step_supports_amp_scaling", False) and (self._began or base.state)
+        if not fused or total.device.type == "cpu":
             self._last = not math.isfinite(total)
             self._here += self._last
             if not self._last:
                 step_inside(base)
+                self._began = True
             return
         self._last = found = 1 - total.isfinite().float()
         base.grad_scale, base.found_inf = None, found  # type: ignore[attr-defined]

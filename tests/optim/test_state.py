@@ -231,7 +231,10 @@ def test_skipping_can_be_switched_off_and_memory_takes_no_nan():
 
 
 def test_a_fused_base_on_a_device_is_told_and_nothing_is_read():
-    """What a GPU gets, on the CPU's fused SGD: the flag that a GradScaler would set."""
+    """What a GPU gets, on the CPU's fused SGD: the flag that a GradScaler would set.
+
+    But not before there is momentum: torch would make it and, skipping, leave it without values.
+    """
     from gam_bench.optim.finite import Skips
 
     class Elsewhere(torch.Tensor):
