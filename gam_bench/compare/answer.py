@@ -88,6 +88,8 @@ class Answer:
     tasks: Scope | None = None
     data_sets: Scope | None = None
     unlike: tuple[Difference, ...] = ()
+    refused: str = ""
+    paired: bool = True
 
     @property
     def standing(self) -> Standing:
@@ -97,6 +99,8 @@ class Answer:
     @property
     def interim(self) -> bool:
         """Whether planned runs are still to come, or failed."""
+        if not self.paired:
+            return any(cell.states["done"] < cell.planned for row in self.rows for cell in row.cells)
         return bool(self.left_out) or len(self.seeds) < self.planned
 
 
@@ -145,6 +149,7 @@ def _answer(cells: Sequence[Cell], claim: Claim, metric: Figure, seeds: int) -> 
     answer.diverged = (_diverged([row.better for row in there]), _diverged([row.worse for row in there]))
     if not used:
         _unpaired(answer, there)
+        answer.refused = next(filter(None, (row.refusal(metric) for row in there)), "")
         return answer
     found = [differences_ for differences_ in differences if differences_]
     answer.seeds = sorted(set.intersection(*(set(values) for values in found)))
@@ -200,19 +205,40 @@ def _half(error: float, df: float) -> float:
 
 
 def _unpaired(answer: Answer, there: Sequence[Row]) -> None:
-    """Where no row shares a seed (other people's exports), the means over rows of each side by Welch's t."""
+    """Where no row shares a seed (other people's exports), by Welch's t.
+
+    Over the means over rows, where a side's rows share seeds; else row by row, whose noise is then apart.
+    """
     sides = [row.sides(answer.metric) for row in there]
     shared = any(mine.keys() & its.keys() for mine, its in sides)
     if shared or answer.metric.by_machine or any(number for number, _ in answer.diverged):
         return
-    means = []
-    for values in zip(*sides, strict=True):
-        seeds = sorted(set.intersection(*(set(found) for found in values)))
-        means.append([float(np.mean([found[seed] for found in values])) for seed in seeds])
-    if min(map(len, means)) > 1:
+    whole = [_means(values) for values in zip(*sides, strict=True)]
+    apart = [[list(side.values()) for side in row] for row in sides]
+    rows_of = [whole] if min(map(len, whole)) > 1 else apart
+    counts = [len(values) for row in rows_of for values in row]
+    if min(counts) > 1:
         answer.rows, answer.left_out = list(there), []
-        answer.seeds = list(range(min(map(len, means))))
-        answer.tasks = Scope(len(there), welch(*means))
+        answer.seeds, answer.paired = list(range(min(counts))), False
+        answer.tasks = Scope(len(there), _mean_of([welch(*row) for row in rows_of]))
+
+
+def _means(sides: Sequence[dict[int, float]]) -> list[float]:
+    """The mean over rows of each seed that all of them have."""
+    seeds = sorted(set.intersection(*(set(found) for found in sides)))
+    return [float(np.mean([found[seed] for found in sides])) for seed in seeds]
+
+
+def _mean_of(found: Sequence[Comparison]) -> Comparison:
+    """The mean of differences whose noise is independent."""
+    number = len(found)
+    mean = float(np.mean([one.difference for one in found]))
+    n, n_other = (min(counts) for counts in zip(*((one.n, one.n_other or 0) for one in found), strict=True))
+    parts = [((one.error or 0.0) ** 2 / number**2, one.df or 1.0) for one in found]
+    if not any(variance for variance, _ in parts):
+        return Comparison(n, mean, paired=False, n_other=n_other)
+    error, df = satterthwaite(parts)
+    return Comparison(n, mean, error, df, paired=False, n_other=n_other)
 
 
 def _unlike(cells: Sequence[Cell], claim: Claim) -> tuple[Difference, ...]:

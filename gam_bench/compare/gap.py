@@ -15,7 +15,7 @@ from scipy.special import stdtrit
 from gam_bench.compare.cell import Cell
 from gam_bench.compare.contrast import Contrast, between
 from gam_bench.compare.match import Match
-from gam_bench.compare.paired import LEVEL
+from gam_bench.compare.paired import LEVEL, satterthwaite
 from gam_bench.compare.pairs import Finding
 from gam_bench.compare.verdict import MARGIN, Judgement, Verdict, decide
 
@@ -68,10 +68,9 @@ def _judged(finding: Finding, published: Contrast, margin: float) -> Gap:
         why = "the measured gap is not shown to be one"
         return Gap(finding, published, mean, margin, _open(mean - published.difference, why))
     theirs = published.unpaired
-    assert theirs is not None and theirs.error is not None and theirs.df is not None  # noqa: PT018, see gaps
-    whole = math.hypot(error, theirs.error)
-    parts = error**4 / (n - 1) + theirs.error**4 / theirs.df
-    judgement = decide(mean - published.difference, whole, whole**4 / parts, margin)
+    assert theirs is not None  # see gaps
+    parts = [(error**2, n - 1), ((theirs.error or 0.0) ** 2, theirs.df or math.inf)]
+    judgement = decide(mean - published.difference, *satterthwaite(parts), margin)
     return Gap(finding, published, mean, margin, judgement)
 
 

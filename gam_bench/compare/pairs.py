@@ -77,6 +77,11 @@ class Finding:
         return self.p_holm is not None and self.p_holm < LEVEL
 
     @property
+    def telling(self) -> bool:
+        """Alone, without a correction."""
+        return self.p is not None and self.p < LEVEL
+
+    @property
     def gain(self) -> float:
         """The difference with the sign that makes more of it better."""
         if self.signs is not None:

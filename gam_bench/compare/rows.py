@@ -41,6 +41,15 @@ class Row:
             if not any(refusal(mine, its, metric, seed) for mine in self.better for its in self.worse)
         }
 
+    def refusal(self, metric: Figure) -> str:
+        """Why the seeds that both sides have are not paired; empty where they are, or are none."""
+        one, other = self.sides(metric)
+        for cells, side in ((self.better, one), (self.worse, other)):
+            if not side and all(outcomes(cell, metric) for cell in cells):
+                return "tuning values of one side share no seeds"
+        told = (refusal(self.better[0], self.worse[0], metric, seed) for seed in one.keys() & other.keys())
+        return next(filter(None, told), "")
+
     def sides(self, metric: Figure) -> tuple[dict[int, float], dict[int, float]]:
         """Seed → outcome of each side, for seeds that the two do not share."""
         return _side(self.better, metric), _side(self.worse, metric)

@@ -64,7 +64,8 @@ def _whole(answer: Answer, where: Callable[[Cell], str], figure: str) -> list[st
     head = f"{name(answer)}{figure}{primary}"
     if answer.tasks is None:
         unlike = ", ".join(f"{d.setting} {shown(d.one)} against {shown(d.other)}" for d in answer.unlike)
-        return [f"{head}: {f'not compared, {unlike}' if unlike else 'not run'}."]
+        why = unlike or answer.refused
+        return [f"{head}: {f'not compared, {why}' if why else 'not run'}."]
     told = [f"{head}: {standing(answer)}; {_evidence(answer, answer.tasks, 'row')}{_limits(answer, where)}."]
     if answer.data_sets is not None:
         evidence = _evidence(answer, answer.data_sets, "data set")
@@ -169,9 +170,9 @@ def sentence(finding: Finding) -> str:
         text = (
             f" {' '.join(filter(None, (estimate(found, finding.metric), interval(found, finding.metric))))}"
         )
-    if finding.p is not None and (finding.family == 1 or finding.significant):
+    if finding.p is not None and (finding.family == 1 or finding.telling):
         text += f", p {p_value(finding.p)}"
-    if finding.p is not None and finding.family > 1 and finding.significant:
+    if finding.telling and finding.family > 1:
         text += f" (Holm p {p_value(finding.p_holm)})"
     if found is not None:
         text += f", by sign flips p {p_value(found.flips)}" if found.flips is not None else ""

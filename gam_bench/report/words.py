@@ -94,7 +94,7 @@ def conclusion(finding: "Finding") -> str:
     if finding.p is None:
         n = finding.comparison.n if finding.comparison else 0
         return "one seed tells nothing of chance" if n == 1 else "without any spread nothing is decided"
-    return "no difference shown"
+    return "no difference shown, of so many" if finding.telling else "no difference shown"
 
 
 def _not_compared(finding: "Finding") -> str:

@@ -75,6 +75,10 @@ def gather(
             print(f"note: {source} is the suite; the folder of that name is ./{source}", file=sys.stderr)
         if results != RESULTS and not results.is_dir():
             raise UserError(f"there is no folder {results}")
+        if "/" in source and path.suffix not in (".yaml", ".yml"):
+            raise UserError(
+                f"{source} is no folder, and neither .jsonl or .csv of results nor .yaml of a suite"
+            )
         suite, runs = chosen(source, seeds, only)
         found = of_suite(suite, standings(runs, results), curves=curves, environment=environment)
         tables.append((source, found))

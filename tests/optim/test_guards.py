@@ -115,4 +115,4 @@ def test_an_entrys_defaults_are_within_its_own_bounds_and_stay(entry):
 def test_a_base_alone_costs_the_one_gradient_of_plain(name):
     """The other entries are built and counted in test_optimizer."""
     assert OPTIMIZERS[name].build is None
-    assert OPTIMIZERS[name].passes == 1
+    assert OPTIMIZERS[name].passes({}) == 1

@@ -150,6 +150,7 @@ def test_a_clash_writes_nothing(call, tmp_path):
         (["table", "SUITE", "--rows", "modell"], "did you mean 'model'"),
         (["table", "nosuch.jsonl"], "cannot read nosuch.jsonl: No such file"),
         (["table", "quickstrat"], "unknown suite 'quickstrat'"),
+        (["table", "no/such/folder/"], "no/such/folder/ is no folder, and neither"),
         (["plot", "SUITE", "--results", "empty"], "there is no folder empty"),
         (["table", "SUITE", "--results", "resluts"], "there is no folder resluts"),
         (["export", "SUITE", "--results", "resluts"], "there is no folder resluts"),

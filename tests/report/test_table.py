@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from made_runs import published_runs, record, runs
 
 from gam_bench.errors import UserError
@@ -365,3 +366,38 @@ def test_runs_of_different_numerics_versions_are_not_paired_and_the_row_says_so(
     (finding,) = told(build(made)).values()
     assert finding.comparison is None
     assert conclusion(finding) == "not compared, their seeds in common are of different numerics versions"
+
+
+def test_a_claim_between_numerics_versions_says_why_it_has_no_answer():
+    made = runs({"sgd": spread(0.80, 4), "gam": spread(0.85, 4)})
+    made.loc[made["optimizer"] == "gam", "numerics"] = 2
+    (line,) = [line for line in build(made).scoreboard if line.startswith("GAM > SGD")]
+    assert line.endswith("not compared, their seeds in common are of different numerics versions.")
+
+
+def test_rows_that_share_no_seeds_at_all_are_judged_by_their_own_noise():
+    """Other people's runs have numbers and no seeds: no two rows of one optimizer share one."""
+    made = frame(
+        record(
+            optimizer, 100 * row + 10 * side + seed, mean + 0.01 * row + 0.001 * seed, label_noise=row / 10
+        )
+        for row in range(3)
+        for side, (optimizer, mean) in enumerate((("sgd", 0.80), ("gam", 0.82)))
+        for seed in range(4)
+    )
+    (line,) = [line for line in build(made).scoreboard if line.startswith("GAM > SGD")]
+    error = (
+        np.sqrt(2 * np.var([0, 1, 2, 3], ddof=1) / 4 / 3) * 0.1
+    )  # points: six equal variances over 3² rows
+    half = scipy.stats.t.ppf(0.975, 18) * error
+    assert f"supported; +2.00 points, 95 % interval [+{2 - half:.2f}, +{2 + half:.2f}]" in line
+    assert line.endswith("over 3 rows, unpaired, n = 4 and 4.")
+
+
+def test_tuning_values_of_other_runs_say_why_there_is_no_answer():
+    made = frame(
+        [record("sgd", s, 0.8 + s / 1000) for s in range(3)]
+        + [record("sam", 10 * k + s, 0.9, rho=k / 10) for k in (1, 2) for s in range(3)]
+    )
+    (line,) = [line for line in build(made).scoreboard if line.startswith("SAM > SGD")]
+    assert line == "SAM > SGD: not compared, tuning values of one side share no seeds."

@@ -145,7 +145,7 @@ class Cluster:
             time.sleep(0.5)
         return value
 
-    def finished(self, number: int, seconds: float = 120) -> None:
+    def finished(self, number: int, seconds: float = 300) -> None:
         """Wait until so many runs have results."""
         self.wait(lambda: len(list(self.results.glob("runs/*/result.json"))) == number, seconds)
 

@@ -28,7 +28,7 @@ def test_a_storm_leaves_the_table_of_a_calm_day(cluster):
     cluster.crash(node)
     cluster.wait(lambda: cluster.node(lost) != node)
     cluster.up()
-    cluster.finished(2, 240)
+    cluster.finished(2, 600)
     assert cluster.states(suite) == ["done", "done", "failed"]
     cluster.gam_bench("retry", suite)
     cluster.finished(3)

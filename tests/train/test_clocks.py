@@ -11,7 +11,7 @@ from gam_bench.train.clock import peak_memory, reset_peak_memory, synchronised
 
 
 def epoch(number, **seconds):
-    times = {"train_seconds": 0.0, "data_seconds": 0.0, "eval_seconds": 0.0}
+    times = {"train_seconds": 0.0, "process_seconds": 0.0, "data_seconds": 0.0, "eval_seconds": 0.0}
     return {"epoch": number, "passes": 4} | times | seconds
 
 
