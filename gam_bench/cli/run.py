@@ -150,9 +150,7 @@ def _report_failures(after: Plan, states: dict[str, State], results: Path) -> No
     """Name each run that is not done, its last words and where the rest is; exit code 1 if there is one."""
     on_disk = {s.run.uid: s.state for s in after.standings}
     bad = [uid for uid, state in on_disk.items() if state.failure]
-    bad += [
-        uid for uid, state in states.items() if state not in (State.DONE, State.RUNNING) and uid not in bad
-    ]
+    bad += [uid for uid, state in states.items() if (state.open or state.failure) and uid not in bad]
     for uid in bad:
         folder = RunFolder.of(results, uid)
         failure = folder.failure()

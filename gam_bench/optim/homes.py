@@ -34,14 +34,14 @@ class Homes:
 
 def modules(model: nn.Module | None) -> list[nn.Module]:
     """All modules of a model, each once. Asked in each step, so faster than `model.modules()`."""
-    found: dict[int, nn.Module] = {}
+    found: dict[nn.Module, None] = {}
     waiting = [model]
     while waiting:
         module = waiting.pop()
-        if module is not None and id(module) not in found:
-            found[id(module)] = module
+        if module is not None and module not in found:
+            found[module] = None
             waiting.extend(module._modules.values())
-    return list(found.values())
+    return list(found)
 
 
 def replace_parameters(optimizer: Optimizer, moved: dict[Tensor, Tensor]) -> None:
