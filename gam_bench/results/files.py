@@ -256,9 +256,4 @@ def _value(name: str, text: str) -> Any:
         return text or (None if name != "suite" else "")
     if text in ("", "True", "False"):
         return {"": None, "True": True, "False": False}[text]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
+    return single_runs.number(text)
